@@ -1,0 +1,5 @@
+//! The daemon's entry point: everything is in the library.
+
+fn main() {
+    std::process::exit(visor::daemon::main());
+}

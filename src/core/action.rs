@@ -1,0 +1,135 @@
+//! What the core decided: each variant has one arm in `daemon::effects` and one in the simulated world.
+
+use super::input::{Actor, RequestId, SpawnError};
+use crate::model::{Level, ProcessId, RunId, Signal, State, WallTime};
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Find the command of a process and open its logs; answered by `Input::Prepared`.
+    Prepare {
+        /// The run that is to be spawned.
+        run: RunId,
+        /// Of which process.
+        process: ProcessId,
+    },
+    /// Make the child; answered by `Input::Spawned` or `Input::SpawnFailed`.
+    Spawn {
+        /// The run.
+        run: RunId,
+        /// Of which process.
+        process: ProcessId,
+    },
+    /// Send a signal to a run; only a failure other than "no such process" is answered.
+    Signal {
+        /// The run.
+        run: RunId,
+        /// What.
+        signal: Signal,
+        /// To whom of the run.
+        scope: Scope,
+    },
+    /// The main process of a run has gone: count what is left of its tree, and send `signal` to it first where
+    /// given. Answered by `Input::Swept`, and again whenever the number changes until it is zero or forgotten.
+    Sweep {
+        /// The run.
+        run: RunId,
+        /// What to send to the left-overs.
+        signal: Option<Signal>,
+    },
+    /// The run is over: its pipes are drained and let go, its left-overs are watched no longer.
+    Forget {
+        /// The run.
+        run: RunId,
+    },
+    /// A process changed its state.
+    Publish(Transition),
+    /// A line for the activity log.
+    Log {
+        /// How grave.
+        level: Level,
+        /// The text, without level and time.
+        text: String,
+    },
+    /// The record of this process changed: store it.
+    Persist(ProcessId),
+    /// A group came into force: make its AUTO log files.
+    GroupAdded(String),
+    /// A group is no longer in force.
+    GroupRemoved(String),
+    /// The answer to a request.
+    Reply {
+        /// Which request.
+        id: RequestId,
+        /// The answer.
+        reply: Reply,
+    },
+    /// Everything is stopped.
+    Finish(Finish),
+}
+
+/// To whom of a run a signal goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// The main process.
+    Main,
+    /// Its process group, or the main process where there is no such group.
+    Group,
+    /// Every process of its tree.
+    Tree,
+}
+
+/// What to do when everything is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finish {
+    /// End the daemon.
+    Exit,
+    /// Load the configuration that was checked, and begin anew.
+    Reload,
+}
+
+/// A change of state, with what `why` and `history` need to tell it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transition {
+    /// Which process.
+    pub process: ProcessId,
+    /// The state before.
+    pub from: State,
+    /// The state now.
+    pub to: State,
+    /// Which run; 0 when none.
+    pub run: RunId,
+    /// Process id of the run; 0 when none.
+    pub pid: i32,
+    /// Failed starts in a row, this one included.
+    pub tries: u32,
+    /// For an exit: whether the code was expected.
+    pub expected: bool,
+    /// Who caused it.
+    pub actor: Actor,
+    /// Why, in words.
+    pub cause: String,
+    /// When, for people.
+    pub at: WallTime,
+}
+
+/// The answer to a request.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// It is done, or on its way where the request did not want to wait.
+    Done,
+    /// It is starting, running or waiting for its next attempt already.
+    AlreadyStarted,
+    /// It is not running.
+    NotRunning,
+    /// The command cannot be run at all, found out before the attempt.
+    Refused(SpawnError),
+    /// The start attempt failed; holds the words.
+    SpawnError(String),
+    /// It ended, or was stopped, before it was running.
+    AbnormalTermination,
+    /// The system refused; holds the words.
+    Failed(String),
+    /// The daemon is ending or beginning anew.
+    ShuttingDown,
+}

@@ -1,0 +1,189 @@
+//! What the core is told: facts from the shell and wishes from people. Nothing here is a decision.
+
+use crate::model::spec::FleetSpec;
+use crate::model::{ExitStatus, Pid, ProcessId, RunId, Signal, Uid};
+use std::fmt;
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// Start supervising: autostart what the fleet says. Given once, after `Core::new`.
+    Boot,
+    /// Nothing but the passing of time: a deadline is due.
+    Tick,
+    /// Somebody asks for something.
+    Request {
+        /// Names the request in its [`super::Action::Reply`].
+        id: RequestId,
+        /// Who asks.
+        actor: Actor,
+        /// What for.
+        request: Request,
+    },
+    /// The answer to [`super::Action::Prepare`]: whether the run can be spawned (command found, logs open).
+    Prepared {
+        /// The run.
+        run: RunId,
+        /// Why not, where it cannot.
+        result: Result<(), SpawnError>,
+    },
+    /// The answer to [`super::Action::Spawn`]: the child exists.
+    Spawned {
+        /// The run.
+        run: RunId,
+        /// Its process id, for reports only.
+        pid: Pid,
+    },
+    /// The other answer to [`super::Action::Spawn`]: no child was made.
+    SpawnFailed {
+        /// The run.
+        run: RunId,
+        /// Why.
+        error: SpawnError,
+    },
+    /// The main process of a run ended.
+    Exited {
+        /// The run.
+        run: RunId,
+        /// How.
+        status: ExitStatus,
+    },
+    /// The answer to [`super::Action::Sweep`], and later news about the same tree.
+    Swept {
+        /// The run.
+        run: RunId,
+        /// How many processes of its tree still live.
+        left: u32,
+    },
+    /// A signal could not be sent, for another reason than that the process was gone.
+    SignalFailed {
+        /// The run.
+        run: RunId,
+        /// The system's word for it, `EPERM`.
+        errno: String,
+    },
+    /// A signal was sent to the daemon.
+    Signal(Signal),
+    /// A checked configuration is to replace the one in force (after `Action::Finish(Finish::Reload)` for a
+    /// HUP, or at once for an update): what is the same stays untouched.
+    FleetLoaded(FleetSpec),
+}
+
+/// Names a request until it is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub u64);
+
+/// Who caused something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// The rules of the configuration (autostart, autorestart, timers).
+    Policy,
+    /// A client with this user id.
+    Client(Uid),
+    /// A signal sent to the daemon.
+    Signal(Signal),
+    /// The program itself, by what it did.
+    Program,
+}
+
+/// What a client can ask of the core.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Request {
+    /// Start a process, answering when it runs or failed (`wait`), or at once.
+    Start {
+        /// Which.
+        process: ProcessId,
+        /// Answer only when it is known how it went.
+        wait: bool,
+    },
+    /// Stop a process.
+    Stop {
+        /// Which.
+        process: ProcessId,
+        /// Answer only when it is down.
+        wait: bool,
+    },
+    /// Send a signal to the main process.
+    Signal {
+        /// Which.
+        process: ProcessId,
+        /// What.
+        signal: Signal,
+    },
+    /// Stop everything and end the daemon.
+    Shutdown,
+    /// Stop everything and begin anew with the configuration read again.
+    Reload,
+}
+
+/// Why a run could not be spawned; its `Display` is the text of supervisord's `spawnerr`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SpawnError {
+    /// The command line cannot be split into words.
+    CannotParse {
+        /// The command line.
+        command: String,
+        /// What is wrong, in Python's words (`No closing quotation`).
+        why: String,
+    },
+    /// The command line is empty.
+    Empty,
+    /// No such command; holds its name.
+    NotFound(String),
+    /// It is a directory; holds its name.
+    IsDirectory(String),
+    /// Nobody may execute it; holds its name.
+    NotExecutable(String),
+    /// We may not execute it; holds its name.
+    NoPermission(String),
+    /// A log file or a pipe cannot be opened.
+    Dispatchers {
+        /// Name of the process.
+        name: String,
+        /// `ENOENT`.
+        errno: String,
+    },
+    /// No descriptors are left (`EMFILE`, `ENFILE`): waited out, not the program's failure.
+    TooManyFiles(String),
+    /// No processes are left (`EAGAIN`, `ENOMEM`): waited out, not the program's failure.
+    TooManyProcesses(String),
+    /// fork(2) failed in another way.
+    Fork {
+        /// Name of the process.
+        name: String,
+        /// `ENOSYS`.
+        errno: String,
+    },
+    /// The configuration has a key that we must obey and cannot: nobody runs unprotected by surprise.
+    Refused(String),
+}
+
+impl SpawnError {
+    /// Whether the machine, not the program, is at fault and the attempt must not count.
+    #[must_use]
+    pub fn is_shortage(&self) -> bool {
+        matches!(self, SpawnError::TooManyFiles(_) | SpawnError::TooManyProcesses(_))
+    }
+}
+
+impl fmt::Display for SpawnError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SpawnError::CannotParse { command, why } => write!(f, "can't parse command {command}: {why}"),
+            SpawnError::Empty => f.write_str("command is empty"),
+            SpawnError::NotFound(name) => write!(f, "can't find command '{name}'"),
+            SpawnError::IsDirectory(name) => write!(f, "command at '{name}' is a directory"),
+            SpawnError::NotExecutable(name) => write!(f, "command at '{name}' is not executable"),
+            SpawnError::NoPermission(name) => write!(f, "no permission to run command '{name}'"),
+            SpawnError::Dispatchers { name, errno } => {
+                write!(f, "unknown error making dispatchers for '{name}': {errno}")
+            }
+            SpawnError::TooManyFiles(name) => write!(f, "too many open files to spawn '{name}'"),
+            SpawnError::TooManyProcesses(name) => {
+                write!(f, "Too many processes in process table to spawn '{name}'")
+            }
+            SpawnError::Fork { name, errno } => write!(f, "unknown error during fork for '{name}': {errno}"),
+            SpawnError::Refused(why) => f.write_str(why),
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! Plain data that every module may use: ids, times, specifications, states, records.
+//!
+//! No input or output, no clock, no policy. Example: `config` turns text into [`spec::Settings`], `core`
+//! decides over [`spec::ProcessSpec`], and `daemon` carries it out.
+
+pub mod exit;
+pub mod host;
+pub mod id;
+pub mod level;
+pub mod record;
+pub mod signal;
+pub mod spec;
+pub mod state;
+pub mod time;
+
+pub use exit::ExitStatus;
+pub use host::Host;
+pub use id::{Pid, ProcessId, RunId, Uid};
+pub use level::Level;
+pub use record::ProcessRecord;
+pub use signal::Signal;
+pub use state::State;
+pub use time::{Time, WallTime};
