@@ -1,0 +1,152 @@
+//! Processes: fork, wait, kill, sessions, limits.
+
+use crate::model::{ExitStatus, Pid, Signal};
+use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::unistd::ForkResult;
+use std::io;
+
+/// Which side of a fork this is.
+pub enum Forked {
+    /// The new process.
+    Child,
+    /// The old process, with the number of the new one.
+    Parent(Pid),
+}
+
+/// Makes a copy of this process.
+///
+/// # Errors
+/// `EAGAIN` and `ENOMEM` when the machine has no room for another process.
+///
+/// # Safety
+/// The process must be single-threaded: a copy of a multi-threaded process may find any lock held for ever.
+pub unsafe fn fork() -> io::Result<Forked> {
+    // SAFETY: single-threaded by this function's own contract.
+    match unsafe { nix::unistd::fork() }? {
+        ForkResult::Child => Ok(Forked::Child),
+        ForkResult::Parent { child } => Ok(Forked::Parent(Pid(child.as_raw()))),
+    }
+}
+
+/// Reaps one child that has ended, where there is one.
+#[must_use]
+pub fn reap() -> Option<(Pid, ExitStatus)> {
+    wait(-1, libc::WNOHANG).ok().flatten()
+}
+
+/// Waits until a child ends, and tells how.
+///
+/// # Errors
+/// `ECHILD` when it is not ours.
+pub fn wait_for(pid: Pid) -> io::Result<ExitStatus> {
+    Ok(wait(pid.0, 0)?.map_or(ExitStatus::Unknown, |(_, status)| status))
+}
+
+/// waitpid(2) with the raw status: a death by a real-time signal, which `nix` cannot name, is told as well.
+fn wait(pid: i32, flags: i32) -> io::Result<Option<(Pid, ExitStatus)>> {
+    loop {
+        let mut raw = 0;
+        // SAFETY: the status is written to a live integer of this frame.
+        match unsafe { libc::waitpid(pid, &raw mut raw, flags) } {
+            0 => return Ok(None),
+            -1 if Errno::last() == Errno::EINTR => {}
+            -1 => return Err(io::Error::last_os_error()),
+            ended if libc::WIFEXITED(raw) => {
+                return Ok(Some((Pid(ended), ExitStatus::Code(libc::WEXITSTATUS(raw) as u8))));
+            }
+            ended if libc::WIFSIGNALED(raw) => {
+                let signal = Signal(libc::WTERMSIG(raw));
+                return Ok(Some((Pid(ended), ExitStatus::Signaled { signal, core: libc::WCOREDUMP(raw) })));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Sends a signal to one process; number 0 only asks whether it is there.
+///
+/// # Errors
+/// `ESRCH` when it has gone, `EPERM` when it is somebody else's.
+pub fn kill(pid: Pid, signal: Signal) -> io::Result<()> {
+    debug_assert!(pid.0 > 1, "0, 1 and negative numbers mean other things than a program");
+    raw_kill(pid.0, signal)
+}
+
+/// Sends a signal to every process of a process group.
+///
+/// # Errors
+/// `ESRCH` when the group is empty, `EPERM` when none of it is ours.
+pub fn kill_group(leader: Pid, signal: Signal) -> io::Result<()> {
+    debug_assert!(leader.0 > 1, "0 and 1 mean other things than a group");
+    raw_kill(-leader.0, signal)
+}
+
+fn raw_kill(target: i32, signal: Signal) -> io::Result<()> {
+    // SAFETY: takes two numbers. The callers pass children that are not reaped yet, or checked identities.
+    let result = unsafe { libc::kill(target, signal.0) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Returns this process's number.
+#[must_use]
+pub fn own_pid() -> Pid {
+    Pid(nix::unistd::getpid().as_raw())
+}
+
+/// Starts a session of our own, without a controlling terminal; nothing happens to a leader of one.
+pub fn new_session() {
+    let _ = nix::unistd::setsid();
+}
+
+/// Makes this process the parent of its descendants' orphans, where the platform can.
+pub fn adopt_orphans() {
+    #[cfg(target_os = "linux")]
+    if !super::portable() {
+        let _ = nix::sys::prctl::set_child_subreaper(true);
+    }
+}
+
+/// Gives this process a name of its own in `ps -o comm`, where the platform can.
+pub fn set_name(name: &std::ffi::CStr) {
+    #[cfg(target_os = "linux")]
+    let _ = nix::sys::prctl::set_name(name);
+    #[cfg(not(target_os = "linux"))]
+    let _ = name;
+}
+
+/// A resource whose limit visord manages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limited {
+    /// Open descriptors, `RLIMIT_NOFILE`.
+    Files,
+    /// Processes of the user, `RLIMIT_NPROC`.
+    Processes,
+}
+
+impl Limited {
+    /// The resource's name to the kernel.
+    fn resource(self) -> Resource {
+        match self {
+            Limited::Files => Resource::RLIMIT_NOFILE,
+            Limited::Processes => Resource::RLIMIT_NPROC,
+        }
+    }
+
+    /// Returns the soft and the hard limit.
+    ///
+    /// # Errors
+    /// None in practice.
+    pub fn get(self) -> io::Result<(u64, u64)> {
+        #[allow(clippy::useless_conversion, reason = "rlim_t differs between platforms")]
+        Ok(getrlimit(self.resource()).map(|(soft, hard)| (soft.into(), hard.into()))?)
+    }
+
+    /// Sets the soft and the hard limit.
+    ///
+    /// # Errors
+    /// `EPERM` when the hard limit would be raised without root's rights.
+    pub fn set(self, soft: u64, hard: u64) -> io::Result<()> {
+        Ok(setrlimit(self.resource(), soft, hard)?)
+    }
+}

@@ -1,0 +1,190 @@
+//! Who descends from whom: what a program started and left behind.
+//!
+//! On Linux the answer is read from `/proc`; elsewhere from the process table. Nothing here signals anybody.
+
+use crate::model::Pid;
+
+/// Name of the variable that marks every process of a run, unless the process threw its environment away.
+pub const TAG: &str = "VISOR_RUN";
+
+/// What the process table says of one process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The process.
+    pub pid: Pid,
+    /// Its parent.
+    pub parent: Pid,
+    /// Its process group.
+    pub group: Pid,
+    /// Its session.
+    pub session: Pid,
+    /// Whether it has ended and waits to be reaped.
+    pub zombie: bool,
+    /// When it started, in clock ticks since boot.
+    pub started_ticks: u64,
+}
+
+pub use platform::{children, entry, tag};
+
+/// Returns `roots` and everything that descends from them, each once, parents first. Bounded by the table.
+#[must_use]
+pub fn descend(roots: &[Pid]) -> Vec<Pid> {
+    let mut found: Vec<Pid> = roots.to_vec();
+    let mut next = 0;
+    while let Some(pid) = found.get(next).copied() {
+        next += 1;
+        for child in children(pid) {
+            if !found.contains(&child) {
+                found.push(child);
+            }
+        }
+    }
+    found
+}
+
+#[cfg(target_os = "linux")]
+mod platform {
+    use super::{Entry, Pid, TAG};
+    use std::fs;
+
+    /// Returns the children of a process, those of all its threads.
+    #[must_use]
+    pub fn children(parent: Pid) -> Vec<Pid> {
+        if crate::sys::portable() {
+            return scan(parent);
+        }
+        let Ok(tasks) = fs::read_dir(format!("/proc/{parent}/task")) else { return Vec::new() };
+        let mut found = Vec::new();
+        for task in tasks.flatten() {
+            let Ok(text) = fs::read_to_string(task.path().join("children")) else { return scan(parent) };
+            found.extend(text.split_ascii_whitespace().filter_map(|n| n.parse().ok()).map(Pid));
+        }
+        found
+    }
+
+    /// The slow way, for kernels built without the list of children: asks every process for its parent.
+    fn scan(parent: Pid) -> Vec<Pid> {
+        let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+        let pids = entries.flatten().filter_map(|e| e.file_name().to_str()?.parse().ok()).map(Pid);
+        pids.filter(|pid| entry(*pid).is_some_and(|e| e.parent == parent)).collect()
+    }
+
+    /// Returns what the table says of a process, where it is there (proc(5), `/proc/PID/stat`).
+    #[must_use]
+    pub fn entry(pid: Pid) -> Option<Entry> {
+        let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
+        let text = String::from_utf8_lossy(&text);
+        // The name stands in parentheses and may hold anything, parentheses included.
+        let mut words = text.rsplit_once(')')?.1.split_ascii_whitespace();
+        let zombie = matches!(words.next()?, "Z" | "X");
+        let mut number = || words.next()?.parse::<i64>().ok();
+        let (parent, group, session) = (number()?, number()?, number()?);
+        let started_ticks = number_after(&mut number, 15)?;
+        Some(Entry {
+            pid,
+            parent: Pid(parent as i32),
+            group: Pid(group as i32),
+            session: Pid(session as i32),
+            zombie,
+            started_ticks: u64::try_from(started_ticks).ok()?,
+        })
+    }
+
+    fn number_after(number: &mut impl FnMut() -> Option<i64>, skipped: usize) -> Option<i64> {
+        (0..skipped).try_for_each(|_| number().map(drop))?;
+        number()
+    }
+
+    /// Returns the value of [`TAG`] in the environment a process was started with, where it can be read.
+    #[must_use]
+    pub fn tag(pid: Pid) -> Option<String> {
+        let environ = fs::read(format!("/proc/{pid}/environ")).ok()?;
+        let mut entries = environ.split(|byte| *byte == 0);
+        let value = entries.find_map(|e| e.strip_prefix(TAG.as_bytes())?.strip_prefix(b"="))?;
+        String::from_utf8(value.to_vec()).ok()
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod platform {
+    use super::{Entry, Pid};
+
+    /// Most processes that are looked at; the system's own limit is far lower.
+    const PROCESSES_MAX: usize = 100_000;
+
+    /// Returns the children of a process.
+    #[must_use]
+    pub fn children(parent: Pid) -> Vec<Pid> {
+        let mut pids: Vec<libc::pid_t> = vec![0; PROCESSES_MAX];
+        let size = (pids.len() * size_of::<libc::pid_t>()) as libc::c_int;
+        // SAFETY: pointer and size describe the vector, which the call fills.
+        let count = unsafe { libc::proc_listallpids(pids.as_mut_ptr().cast(), size) };
+        pids.truncate(usize::try_from(count).unwrap_or(0));
+        let of_parent = |pid: &Pid| entry(*pid).is_some_and(|e| e.parent == parent);
+        pids.into_iter().filter(|pid| *pid > 0).map(Pid).filter(of_parent).collect()
+    }
+
+    /// Returns what the table says of a process, where it is there.
+    #[must_use]
+    pub fn entry(pid: Pid) -> Option<Entry> {
+        // SAFETY: a C struct of numbers, for which all zeroes is a value.
+        let mut info: libc::proc_bsdinfo = unsafe { std::mem::zeroed() };
+        let size = size_of::<libc::proc_bsdinfo>() as libc::c_int;
+        // SAFETY: pointer and size describe the struct, which the call fills.
+        let got =
+            unsafe { libc::proc_pidinfo(pid.0, libc::PROC_PIDTBSDINFO, 0, (&raw mut info).cast(), size) };
+        if got != size {
+            return None;
+        }
+        let session = nix::unistd::getsid(Some(nix::unistd::Pid::from_raw(pid.0))).ok()?;
+        Some(Entry {
+            pid,
+            parent: Pid(info.pbi_ppid as i32),
+            group: Pid(info.pbi_pgid as i32),
+            session: Pid(session.as_raw()),
+            zombie: info.pbi_status == 5, // SZOMB of sys/proc.h.
+            started_ticks: info.pbi_start_tvsec * 100 + info.pbi_start_tvusec / 10_000,
+        })
+    }
+
+    /// Returns nothing: an environment cannot be read here without parsing the argument area, and session
+    /// and parentage find the tree.
+    #[must_use]
+    pub fn tag(_pid: Pid) -> Option<String> {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+
+    #[test]
+    fn a_child_is_found_with_its_tag_and_its_own_children() -> std::io::Result<()> {
+        let mut shell = Command::new("sh")
+            .args(["-c", "sleep 1000 & echo $!; read gone; kill $!"])
+            .env(TAG, "9-x")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let mut line = String::new();
+        if let Some(output) = shell.stdout.take() {
+            BufReader::new(output).read_line(&mut line)?;
+        }
+        let grandchild = Pid(line.trim().parse().unwrap_or(0));
+        let pid = Pid(shell.id() as i32);
+        let own = Pid(std::process::id() as i32);
+        assert!(children(own).contains(&pid));
+        assert_eq!(descend(&[pid]), [pid, grandchild]);
+        if cfg!(target_os = "linux") {
+            assert_eq!(tag(pid).as_deref(), Some("9-x"));
+        }
+        let entry = entry(pid).map(|e| (e.parent, e.zombie));
+        assert_eq!(entry, Some((own, false)));
+        drop(shell.stdin.take());
+        shell.wait()?;
+        Ok(())
+    }
+}
