@@ -9,10 +9,12 @@ pub mod fd;
 pub mod fdpass;
 pub mod identity;
 pub mod memfile;
+pub mod pipes;
 pub mod process;
 pub mod signals;
 pub mod spawn;
 pub mod tree;
+pub mod watch;
 
 use std::sync::OnceLock;
 

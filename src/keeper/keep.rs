@@ -1,0 +1,506 @@
+//! The keeper's loop: one poll, and one arm per effect of the table.
+
+use super::launch::{CAUGHT, Start};
+use super::protocol::{MESSAGE_SIZE_BYTES, Request, Streams, Whom};
+use super::respawn::Respawn;
+use super::table::{Effect, Table, With};
+use super::wire::Inbox;
+use crate::model::{Pid, Signal, Time};
+use crate::sys::process::{self, Forked, Limited};
+use crate::sys::signals::{self, SignalPipe};
+use crate::sys::spawn::{self, ChildStreams, NOTE_SIZE_BYTES};
+use crate::sys::watch::Exits;
+use crate::sys::{clock, fd, fdpass, identity, pipes};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::fs::FileExt;
+use std::time::Duration;
+
+/// A third TERM that the reactor leaves unanswered for this long gets the reactor replaced.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// So many TERMs are a demand, not a request.
+const TERMS_MAX: u32 = 3;
+/// Deaths before the daemon was ever up after which it is given up.
+const STILLBORN_MAX: u64 = 5;
+/// Above this many runs their output pipes are small: a user's pipe pages are limited (pipe(7)).
+const RUNS_WITH_BIG_PIPES_MAX: usize = 400;
+/// How often processes are asked for that are not our children and cannot be waited for.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+/// Exit code when the reactor never came up.
+const EXIT_STILLBORN: i32 = 1;
+
+/// How a keeper ended.
+pub(super) enum Outcome {
+    /// With this exit code.
+    Exit(i32),
+    /// It was launched in the foreground, and the configuration wants a daemon.
+    Daemonize,
+}
+
+/// The reactor of the moment.
+struct Reactor {
+    pid: Pid,
+    socket: OwnedFd,
+    inbox: Inbox,
+    /// Part of a report that the socket had no room for.
+    unsent: Option<([u8; MESSAGE_SIZE_BYTES], usize)>,
+}
+
+impl Reactor {
+    fn new(pid: Pid, socket: OwnedFd) -> Reactor {
+        Reactor { pid, socket, inbox: Inbox::default(), unsent: None }
+    }
+}
+
+/// The descriptors of a run, in the order stdin, stdout, stderr, those that are pipes of ours.
+type RunFds = Vec<OwnedFd>;
+
+pub(super) struct Keeper {
+    start: fn(Start) -> i32,
+    table: Table,
+    fds: BTreeMap<u64, RunFds>,
+    held: BTreeMap<u64, OwnedFd>,
+    reactor: Option<Reactor>,
+    signals: SignalPipe,
+    notes: (OwnedFd, OwnedFd),
+    /// Processes that are not our children: a lost keeper's.
+    watched: Exits,
+    respawn: Respawn,
+    respawn_at: Option<Time>,
+    /// Told when the daemon is up, where a launcher waits.
+    ready: Option<OwnedFd>,
+    daemonized: bool,
+    was_ready: bool,
+    /// Set by the reactor: what to do when it has gone.
+    outcome: Option<Outcome>,
+    terms: u32,
+    impatient_at: Option<Time>,
+    ending: bool,
+}
+
+impl Keeper {
+    /// Makes this process a keeper; `ready` leads to a launcher that waits.
+    pub(super) fn new(start: fn(Start) -> i32, ready: Option<OwnedFd>) -> io::Result<Keeper> {
+        fd::fill_standard_streams()?;
+        if ready.is_none() {
+            fd::close_inherited_on_exec();
+        }
+        let mut keeper = Keeper::prepare(start)?;
+        (keeper.daemonized, keeper.ready) = (ready.is_some(), ready);
+        keeper.start_reactor()?;
+        Ok(keeper)
+    }
+
+    /// Makes this process a keeper in the place of a lost one.
+    pub(super) fn replacing(start: fn(Start) -> i32, socket: OwnedFd, pid: Pid) -> io::Result<Keeper> {
+        let mut keeper = Keeper::prepare(start)?;
+        keeper.watched.add(u64::MAX, pid);
+        keeper.reactor = Some(Reactor::new(pid, socket));
+        (keeper.was_ready, keeper.daemonized) = (true, true);
+        Ok(keeper)
+    }
+
+    fn prepare(start: fn(Start) -> i32) -> io::Result<Keeper> {
+        process::adopt_orphans();
+        let notes = fd::pipe()?;
+        fd::set_nonblocking(&notes.0, true)?;
+        Ok(Keeper {
+            start,
+            table: Table::default(),
+            fds: BTreeMap::new(),
+            held: BTreeMap::new(),
+            reactor: None,
+            signals: SignalPipe::catch(&CAUGHT)?,
+            notes,
+            watched: Exits::default(),
+            respawn: Respawn::default(),
+            respawn_at: None,
+            ready: None,
+            daemonized: false,
+            was_ready: false,
+            outcome: None,
+            terms: 0,
+            impatient_at: None,
+            ending: false,
+        })
+    }
+
+    /// Runs until the reactor said how it ends.
+    pub(super) fn run(mut self) -> Outcome {
+        loop {
+            self.flush();
+            self.wait();
+            self.take_signals();
+            self.receive();
+            self.reap();
+            self.take_deadlines();
+            if self.reactor.is_none()
+                && let Some(outcome) = self.outcome.take()
+            {
+                if let Outcome::Exit(code) = outcome {
+                    self.tell_launcher(code as u8);
+                }
+                return outcome;
+            }
+        }
+    }
+
+    /// Sleeps until something happens, or the next deadline; there is none while all is well.
+    fn wait(&self) {
+        let ask_at = self.watched.must_ask().then(|| clock::now().after(ASK_EVERY));
+        let due = [self.respawn_at, self.impatient_at, ask_at].into_iter().flatten().min();
+        let timeout = due.map_or(PollTimeout::NONE, |due| {
+            let rest = due.since(clock::now()) + Duration::from_millis(1);
+            PollTimeout::try_from(rest).unwrap_or(PollTimeout::MAX)
+        });
+        let mut fds = vec![
+            PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.notes.0.as_fd(), PollFlags::POLLIN),
+        ];
+        if let Some(reactor) = &self.reactor {
+            let full = reactor.unsent.is_some() || self.table.has_reports();
+            let out = if full { PollFlags::POLLOUT } else { PollFlags::empty() };
+            fds.push(PollFd::new(reactor.socket.as_fd(), PollFlags::POLLIN | out));
+        }
+        fds.extend(self.watched.fds().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
+        // An error is EINTR, or memory that is short: both are over at the next turn.
+        let _ = poll(&mut fds, timeout);
+    }
+
+    fn take_signals(&mut self) {
+        let mut came = Vec::new();
+        self.signals.drain(|signal| came.push(signal));
+        for signal in came.into_iter().filter(|signal| *signal != Signal::CHLD) {
+            self.table.signal(signal);
+            if signal == Signal::TERM {
+                self.terms += 1;
+                if self.terms >= TERMS_MAX && self.impatient_at.is_none() {
+                    self.impatient_at = Some(clock::now().after(PATIENCE));
+                }
+            }
+        }
+    }
+
+    fn take_deadlines(&mut self) {
+        let now = clock::now();
+        if self.impatient_at.is_some_and(|due| due <= now) {
+            (self.impatient_at, self.ending, self.terms) = (None, true, 0);
+            if let Some(reactor) = &self.reactor {
+                let _ = process::kill(reactor.pid, Signal::KILL);
+            }
+        }
+        if self.respawn_at.is_some_and(|due| due <= now) {
+            self.respawn_at = None;
+            if self.start_reactor().is_err() {
+                // No room for a process: as patient as with a reactor that dies at once.
+                self.respawn_at = Some(self.respawn.died(now).max(now.after_secs(1)));
+            }
+        }
+    }
+
+    /// Forks a reactor and begins the hand-over.
+    fn start_reactor(&mut self) -> io::Result<()> {
+        let (ours, theirs) = fdpass::pair()?;
+        let keeper_pid = process::own_pid();
+        // SAFETY: the keeper has one thread.
+        match unsafe { process::fork() }? {
+            Forked::Child => {
+                drop(ours);
+                let code = self.become_reactor(Start { keeper: theirs, keeper_pid });
+                std::process::exit(code)
+            }
+            Forked::Parent(pid) => {
+                self.reactor = Some(Reactor::new(pid, ours));
+                self.table.hand_over(self.respawn.deaths, self.daemonized, self.ending);
+                Ok(())
+            }
+        }
+    }
+
+    /// In the child: lets go of everything that is the keeper's, and runs the reactor.
+    fn become_reactor(&mut self, start: Start) -> i32 {
+        self.fds.clear();
+        self.held.clear();
+        (self.reactor, self.ready) = (None, None);
+        self.watched = Exits::default();
+        self.table = Table::default();
+        process::new_session();
+        process::set_name(c"visord-reactor");
+        // Signals reach the daemon through the keeper alone, so that none is taken twice.
+        let _ = signals::ignore(&CAUGHT[..CAUGHT.len() - 1]);
+        (self.start)(start)
+    }
+
+    /// Sends what the socket has room for.
+    fn flush(&mut self) {
+        let Some(reactor) = &mut self.reactor else { return };
+        loop {
+            if let Some((wire, done)) = &mut reactor.unsent {
+                match fdpass::send(&reactor.socket, &wire[*done..], &[]) {
+                    Ok(count) if *done + count == wire.len() => reactor.unsent = None,
+                    Ok(count) => *done += count,
+                    Err(_) => return,
+                }
+                continue;
+            }
+            let Some((report, with)) = self.table.next_report() else { return };
+            let fds: Vec<RawFd> = match with {
+                With::Nothing => Vec::new(),
+                With::Run(run) => self
+                    .fds
+                    .get(&run)
+                    .map_or_else(Vec::new, |fds| fds.iter().map(AsRawFd::as_raw_fd).collect()),
+                With::Held(key) => self.held.get(&key).map(AsRawFd::as_raw_fd).into_iter().collect(),
+            };
+            let wire = report.encode();
+            match fdpass::send(&reactor.socket, &wire, &fds) {
+                Ok(count) => {
+                    self.table.sent();
+                    if count < wire.len() {
+                        reactor.unsent = Some((wire, count));
+                    }
+                }
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Takes in everything the reactor sent.
+    fn receive(&mut self) {
+        let Some(reactor) = &mut self.reactor else { return };
+        let mut requests = Vec::new();
+        let ended = loop {
+            match reactor.inbox.receive(&reactor.socket) {
+                Ok(Some((wire, fds))) => {
+                    requests.extend(Request::decode(&wire).map(|request| (request, fds)))
+                }
+                Ok(None) => break true,
+                Err(_) => break false,
+            }
+        };
+        if !requests.is_empty() {
+            (self.terms, self.impatient_at) = (0, None);
+        }
+        for (request, fds) in requests {
+            self.carry_out(request, fds);
+        }
+        if ended && !self.is_own_child() {
+            self.reactor_ended();
+        }
+    }
+
+    fn is_own_child(&self) -> bool {
+        self.reactor.as_ref().is_some_and(|reactor| !self.watched.has(reactor.pid))
+    }
+
+    fn carry_out(&mut self, request: Request, mut fds: Vec<OwnedFd>) {
+        let Some(effect) = self.table.request(request) else { return };
+        match effect {
+            Effect::Spawn { run, streams, held } => self.spawn(run, streams, held, fds.pop()),
+            Effect::Kill { run, pid, signal, whom } => self.kill(run, Pid(pid), signal, whom),
+            Effect::Close { run } => drop(self.fds.remove(&run)),
+            Effect::Hold { key } => {
+                if let Some(fd) = fds.pop() {
+                    self.held.insert(key, fd);
+                }
+            }
+            Effect::Drop { key } => drop(self.held.remove(&key)),
+            Effect::Watch { run, pid } => {
+                self.fds.insert(run, fds);
+                self.watched.add(run, Pid(pid));
+            }
+            Effect::Own(request) => self.own(request, fds.pop()),
+        }
+    }
+
+    /// Requests about the keeper itself. What fails here fails in the reactor as well, which tells the user.
+    fn own(&mut self, request: Request, fd: Option<OwnedFd>) {
+        match request {
+            Request::Limit { resource, soft, hard } => {
+                let limited = if resource == 0 { Limited::Files } else { Limited::Processes };
+                let _ = limited.set(soft, hard);
+            }
+            Request::Umask { mask } => {
+                nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(mask as libc::mode_t));
+            }
+            Request::Chdir => drop(fd.map(|fd| nix::unistd::fchdir(fd))),
+            Request::Become { uid, gid } => {
+                let groups = fd.map_or_else(Vec::new, |fd| read_groups(&File::from(fd)));
+                let _ = identity::become_user(uid as u32, gid as u32, &groups);
+            }
+            Request::Ready => {
+                self.was_ready = true;
+                if self.daemonized && self.ready.is_some() {
+                    let _ = fd::detach_standard_streams();
+                }
+                self.tell_launcher(0);
+            }
+            Request::Daemonize => self.outcome = Some(Outcome::Daemonize),
+            Request::Exit { code } => self.outcome = Some(Outcome::Exit(code as i32)),
+            _ => {}
+        }
+    }
+
+    fn tell_launcher(&mut self, code: u8) {
+        if let Some(ready) = self.ready.take() {
+            let _ = File::from(ready).write_all(&[code]);
+        }
+    }
+
+    fn kill(&mut self, run: u64, pid: Pid, signal: Signal, whom: Whom) {
+        if self.watched.has(pid) && !self.watched.is_alive(pid) {
+            return;
+        }
+        let result = match whom {
+            Whom::Main => process::kill(pid, signal),
+            // A child that left its group is still stopped: by its own number.
+            Whom::Group => process::kill_group(pid, signal).or_else(|_| process::kill(pid, signal)),
+        };
+        match result.map_err(|error| error.raw_os_error()) {
+            Ok(()) | Err(Some(libc::ESRCH)) => {}
+            Err(errno) => self.table.refused(run, errno.unwrap_or(0)),
+        }
+    }
+
+    fn spawn(&mut self, run: u64, streams: Streams, held: u64, image: Option<OwnedFd>) {
+        let result = match image {
+            Some(image) => self.try_spawn(run, streams, held, &image),
+            None => Err((io::Error::from_raw_os_error(libc::EBADF), true)),
+        };
+        match result {
+            Ok((pid, born_ns, fds)) => {
+                self.fds.insert(run, fds);
+                self.table.spawned(run, pid.0, streams, born_ns);
+            }
+            Err((error, pipe)) => self.table.spawn_failed(run, error.raw_os_error().unwrap_or(0), pipe),
+        }
+    }
+
+    fn try_spawn(
+        &mut self,
+        run: u64,
+        streams: Streams,
+        held: u64,
+        image: &OwnedFd,
+    ) -> Result<(Pid, u64, RunFds), (io::Error, bool)> {
+        let small = self.table.len() >= RUNS_WITH_BIG_PIPES_MAX;
+        let ends = Ends::make(streams, small).map_err(|error| (error, true))?;
+        let stdin = match self.held.get(&held) {
+            Some(fd) => fd.as_fd(),
+            None => ends.stdin.as_fd(),
+        };
+        let child = ChildStreams { stdin, stdout: ends.stdout.as_fd(), stderr: ends.stderr() };
+        let mask = signals::block_all().map_err(|error| (error, false))?;
+        let born_ns = clock::since_boot_ns();
+        // SAFETY: the keeper has one thread, and the child goes straight to `enter`.
+        let forked = unsafe { process::fork() };
+        if let Ok(Forked::Child) = forked {
+            spawn::enter(run, image.as_fd(), &child, self.notes.1.as_fd());
+        }
+        signals::restore(&mask).map_err(|error| (error, false))?;
+        match forked {
+            Ok(Forked::Parent(pid)) => Ok((pid, born_ns, ends.kept)),
+            Ok(Forked::Child) => Err((io::Error::from_raw_os_error(libc::EINVAL), false)),
+            Err(error) => Err((error, false)),
+        }
+    }
+
+    /// Reaps everything that has ended; notes of failed children are read first, so that they precede the end.
+    fn reap(&mut self) {
+        while let Some((pid, status)) = process::reap() {
+            self.take_notes();
+            if self.reactor.as_ref().is_some_and(|reactor| reactor.pid == pid) {
+                self.receive();
+                self.reactor_ended();
+            } else {
+                self.table.ended(pid.0, status);
+            }
+        }
+        for (run, pid, status) in self.watched.ended() {
+            if run == u64::MAX {
+                self.receive();
+                self.reactor_ended();
+            } else {
+                self.table.ended(pid.0, status);
+            }
+        }
+    }
+
+    fn take_notes(&mut self) {
+        let mut note = [0; NOTE_SIZE_BYTES];
+        while let Ok(NOTE_SIZE_BYTES) = nix::unistd::read(&self.notes.0, &mut note) {
+            let (run, stage, errno) = spawn::decode_note(&note);
+            self.table.noted(run, stage, errno);
+        }
+    }
+
+    fn reactor_ended(&mut self) {
+        if self.reactor.take().is_none() || self.outcome.is_some() {
+            return;
+        }
+        let now = clock::now();
+        let due = self.respawn.died(now);
+        if !self.was_ready && self.respawn.deaths >= STILLBORN_MAX && !self.table.any_alive() {
+            self.outcome = Some(Outcome::Exit(EXIT_STILLBORN));
+            return;
+        }
+        self.respawn_at = Some(due);
+    }
+}
+
+fn read_groups(file: &File) -> Vec<u32> {
+    let mut groups = Vec::new();
+    let mut word = [0; 4];
+    while groups.len() < identity::GROUPS_MAX
+        && file.read_exact_at(&mut word, groups.len() as u64 * 4).is_ok()
+    {
+        groups.push(u32::from_ne_bytes(word));
+    }
+    groups
+}
+
+/// The two ends of a child's streams.
+struct Ends {
+    stdin: OwnedFd,
+    stdout: OwnedFd,
+    separate_stderr: Option<OwnedFd>,
+    kept: RunFds,
+}
+
+impl Ends {
+    fn make(streams: Streams, small: bool) -> io::Result<Ends> {
+        let mut kept = Vec::with_capacity(streams.kept());
+        let null = || File::options().read(true).write(true).open("/dev/null").map(OwnedFd::from);
+        let stdin = if streams.has(Streams::STDIN) {
+            let (read, write) = fd::pipe()?;
+            pipes::shrink_to_a_page(&write);
+            kept.push(write);
+            read
+        } else {
+            null()?
+        };
+        let mut output = |bit| -> io::Result<OwnedFd> {
+            if !streams.has(bit) {
+                return null();
+            }
+            let (read, write) = fd::pipe()?;
+            if small {
+                pipes::shrink_for_many(&read);
+            }
+            fd::set_nonblocking(&read, true)?;
+            kept.push(read);
+            Ok(write)
+        };
+        let stdout = output(Streams::STDOUT)?;
+        let separate_stderr =
+            if streams.has(Streams::STDERR_TO_STDOUT) { None } else { Some(output(Streams::STDERR)?) };
+        Ok(Ends { stdin, stdout, separate_stderr, kept })
+    }
+
+    fn stderr(&self) -> BorrowedFd<'_> {
+        self.separate_stderr.as_ref().unwrap_or(&self.stdout).as_fd()
+    }
+}
