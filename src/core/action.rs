@@ -37,7 +37,9 @@ pub enum Action {
         /// What to send to the left-overs.
         signal: Option<Signal>,
     },
-    /// The run is over: its pipes are drained and let go, its left-overs are watched no longer.
+    /// The run is over: its pipes are drained and let go, its left-overs are watched no longer. It comes
+    /// exactly once for every run, last of all about it: also before the answer to `Prepare`, and for a run
+    /// that was never prepared, where a stop came first.
     Forget {
         /// The run.
         run: RunId,
@@ -51,7 +53,7 @@ pub enum Action {
         /// The text, without level and time.
         text: String,
     },
-    /// The record of this process changed: store it.
+    /// The record of this process changed: store it, or clear its slot where `Core::record` has none.
     Persist(ProcessId),
     /// A group came into force: make its AUTO log files.
     GroupAdded(String),

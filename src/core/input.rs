@@ -2,6 +2,7 @@
 
 use crate::model::spec::FleetSpec;
 use crate::model::{ExitStatus, Pid, ProcessId, RunId, Signal, Uid};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// One thing that happened.
@@ -62,15 +63,34 @@ pub enum Input {
         /// The system's word for it, `EPERM`.
         errno: String,
     },
-    /// A signal was sent to the daemon.
+    /// After [`super::Core::restore`]: everything that the keeper knows of old runs was told again as
+    /// `Spawned` and `Exited`. What is still unanswered now was lost, and is asked for once more.
+    HandedOver,
+    /// A signal was sent to the daemon. A HUP is passed on only when the new configuration was found good.
     Signal(Signal),
     /// A checked configuration is to replace the one in force (after `Action::Finish(Finish::Reload)` for a
     /// HUP, or at once for an update): what is the same stays untouched.
     FleetLoaded(FleetSpec),
 }
 
+impl Input {
+    /// Returns the run that this is about; a run that is over by now makes the input stale.
+    #[must_use]
+    pub fn run(&self) -> Option<RunId> {
+        match self {
+            Input::Prepared { run, .. }
+            | Input::Spawned { run, .. }
+            | Input::SpawnFailed { run, .. }
+            | Input::Exited { run, .. }
+            | Input::Swept { run, .. }
+            | Input::SignalFailed { run, .. } => Some(*run),
+            _ => None,
+        }
+    }
+}
+
 /// Names a request until it is answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RequestId(pub u64);
 
 /// Who caused something.
@@ -163,6 +183,21 @@ impl SpawnError {
     #[must_use]
     pub fn is_shortage(&self) -> bool {
         matches!(self, SpawnError::TooManyFiles(_) | SpawnError::TooManyProcesses(_))
+    }
+
+    /// Whether the command itself is at fault: a start request is refused for it before anything is tried
+    /// (supervisor 4.3 rpcinterface.py `startProcess`, faults 20 and 21).
+    #[must_use]
+    pub fn is_command(&self) -> bool {
+        matches!(
+            self,
+            SpawnError::CannotParse { .. }
+                | SpawnError::Empty
+                | SpawnError::NotFound(_)
+                | SpawnError::IsDirectory(_)
+                | SpawnError::NotExecutable(_)
+                | SpawnError::NoPermission(_)
+        )
     }
 }
 
