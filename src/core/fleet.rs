@@ -1,0 +1,261 @@
+//! The groups in force, and how a new configuration takes the place of another.
+//!
+//! Must not know where configurations come from. Example: [`super::Input::FleetLoaded`] with one program changed
+//! stops its group, emits [`Action::GroupRemoved`] and [`Action::GroupAdded`], and starts the new one; every other
+//! program runs on untouched, and the same input once more does nothing.
+
+use super::Core;
+use super::action::{Action, Reply};
+use super::input::Actor;
+use super::process::Process;
+use crate::model::spec::{FleetSpec, GroupSpec, LogTarget, Place, ProcessSpec, StreamSpec};
+use crate::model::{ProcessId, RunId};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+/// How many run numbers are taken from the header at a time, so that it is not rewritten at every start.
+pub const RUN_BLOCK: u64 = 1024;
+
+/// A group in the core's table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GroupId(pub(super) u32);
+
+/// A group in force.
+#[derive(Clone, Debug)]
+pub struct Group {
+    pub(super) spec: GroupSpec,
+    /// Its processes in definition order.
+    pub(super) members: Vec<ProcessId>,
+    pub(super) by_name: BTreeMap<String, ProcessId>,
+    /// How many of them are not in one of supervisord's stopped states.
+    pub(super) live: usize,
+    /// Whether it is being stopped in order to be removed.
+    pub(super) leaving: bool,
+}
+
+impl Group {
+    /// Returns what the configuration says about it.
+    #[must_use]
+    pub fn spec(&self) -> &GroupSpec {
+        &self.spec
+    }
+
+    /// Returns its processes in definition order.
+    #[must_use]
+    pub fn processes(&self) -> &[ProcessId] {
+        &self.members
+    }
+
+    /// Whether it is being stopped in order to be removed.
+    #[must_use]
+    pub fn is_leaving(&self) -> bool {
+        self.leaving
+    }
+}
+
+impl Core {
+    /// Returns the groups in force, by priority upwards.
+    pub fn groups(&self) -> impl Iterator<Item = &Group> {
+        self.order.iter().filter_map(|id| self.groups.get(id))
+    }
+
+    /// Returns the group called `name`.
+    #[must_use]
+    pub fn group(&self, name: &str) -> Option<&Group> {
+        self.groups.get(self.group_ids.get(name)?)
+    }
+
+    /// Returns the process called `name` of a group.
+    #[must_use]
+    pub fn find(&self, group: &str, name: &str) -> Option<ProcessId> {
+        self.group(group)?.by_name.get(name).copied()
+    }
+
+    /// Returns the configuration in force: what a restored core must be given back.
+    #[must_use]
+    pub fn fleet(&self) -> FleetSpec {
+        FleetSpec { groups: self.groups().map(|group| group.spec.clone()).collect() }
+    }
+
+    /// Begins to supervise.
+    pub(super) fn boot(&mut self) {
+        if std::mem::replace(&mut self.booted, true) {
+            return;
+        }
+        self.mark_header();
+        for group in self.order.clone() {
+            self.announce(group);
+        }
+        for group in self.order.clone() {
+            self.autostart(group);
+        }
+    }
+
+    fn announce(&mut self, group: GroupId) {
+        if let Some(group) = self.groups.get(&group) {
+            self.actions.push_back(Action::GroupAdded(group.spec.name.clone()));
+        }
+    }
+
+    /// Starts what a group starts by itself: by priority, those of one priority in definition order.
+    fn autostart(&mut self, group: GroupId) {
+        let mut ids = self.groups.get(&group).map(|group| group.members.clone()).unwrap_or_default();
+        ids.retain(|id| self.table.get(id).is_some_and(|process| process.spec.autostart));
+        ids.sort_by_key(|id| self.table.get(id).map_or(0, |process| process.spec.priority));
+        for id in ids {
+            self.start(id, Actor::Policy, "autostart");
+        }
+    }
+
+    /// Returns the processes of a group in the order in which they are stopped: descending priority, those of
+    /// one priority in reverse definition order.
+    pub(super) fn stop_order(&self, group: GroupId) -> Vec<ProcessId> {
+        let mut ids = self.groups.get(&group).map(|group| group.members.clone()).unwrap_or_default();
+        ids.reverse();
+        ids.sort_by_key(|id| Reverse(self.table.get(id).map_or(0, |process| process.spec.priority)));
+        ids
+    }
+
+    /// Puts a group in force, behind those of the same priority. A second one of the same name is ignored, as
+    /// supervisord does.
+    pub(super) fn insert_group(&mut self, spec: GroupSpec) -> Option<GroupId> {
+        let ids: Vec<ProcessId> = spec.processes.iter().map(|_| self.free_process_id()).collect();
+        self.insert_group_as(spec, &ids)
+    }
+
+    /// Puts a group in force whose processes have these ids.
+    pub(super) fn insert_group_as(&mut self, spec: GroupSpec, ids: &[ProcessId]) -> Option<GroupId> {
+        if self.group_ids.contains_key(&spec.name) {
+            return None;
+        }
+        let id = GroupId(self.next_group);
+        self.next_group += 1;
+        let mut by_name = BTreeMap::new();
+        for (process, process_id) in spec.processes.iter().zip(ids) {
+            by_name.insert(process.name.clone(), *process_id);
+            self.table.insert(*process_id, Process::new(process.clone(), id));
+        }
+        let at = self.order.partition_point(|other| {
+            self.groups.get(other).is_some_and(|group| group.spec.priority <= spec.priority)
+        });
+        self.order.insert(at, id);
+        self.group_ids.insert(spec.name.clone(), id);
+        self.groups.insert(id, Group { spec, members: ids.to_vec(), by_name, live: 0, leaving: false });
+        self.mark_header();
+        Some(id)
+    }
+
+    /// Returns an id that no process has: one that was given back, or a new one.
+    fn free_process_id(&mut self) -> ProcessId {
+        self.free_ids.pop_first().unwrap_or_else(|| {
+            self.next_process += 1;
+            ProcessId(self.next_process - 1)
+        })
+    }
+
+    /// Takes in a configuration that is to be in force.
+    pub(super) fn on_fleet_loaded(&mut self, fleet: FleetSpec) {
+        if self.closing.is_some() {
+            return;
+        }
+        for id in self.order.clone() {
+            let Some(group) = self.groups.get_mut(&id) else { continue };
+            let stays = fleet.groups.iter().any(|wanted| is_same_group(wanted, &group.spec));
+            if stays || group.leaving {
+                continue;
+            }
+            group.leaving = true;
+            self.leaving += 1;
+            for process in self.stop_order(id) {
+                self.stop(process, Actor::Policy, "its configuration was removed or changed");
+            }
+        }
+        self.mark_header();
+        self.target = Some(fleet);
+    }
+
+    /// Removes groups that are down and leave, and adds those for which there is room now.
+    pub(super) fn update_on(&mut self) {
+        if self.leaving == 0 && self.target.is_none() {
+            return;
+        }
+        let is_gone =
+            |id: &&GroupId| self.groups.get(id).is_some_and(|group| group.leaving && group.live == 0);
+        let gone: Vec<GroupId> = self.order.iter().filter(is_gone).copied().collect();
+        for id in gone {
+            self.remove_group(id);
+        }
+        let Some(target) = self.target.take() else { return };
+        let is_new = |group: &&GroupSpec| !self.group_ids.contains_key(&group.name);
+        let new: Vec<GroupSpec> = target.groups.iter().filter(is_new).cloned().collect();
+        for group in new {
+            if let Some(id) = self.insert_group(group) {
+                self.announce(id);
+                self.autostart(id);
+            }
+        }
+        if self.leaving > 0 {
+            self.target = Some(target);
+        }
+    }
+
+    fn remove_group(&mut self, id: GroupId) {
+        let Some(group) = self.groups.get(&id) else { return };
+        let (members, name) = (group.members.clone(), group.spec.name.clone());
+        for process in members {
+            self.answer_all(process, &Reply::Failed("its group was removed".to_owned()));
+            self.remove_process(process);
+            self.free_ids.insert(process);
+        }
+        self.leaving -= usize::from(self.groups.remove(&id).is_some_and(|group| group.leaving));
+        self.group_ids.remove(&name);
+        self.order.retain(|other| *other != id);
+        self.mark_header();
+        self.actions.push_back(Action::GroupRemoved(name));
+    }
+
+    /// Keeps the number of live processes of a process's group.
+    pub(super) fn count_live(&mut self, id: ProcessId, change: isize) {
+        let group = self.table.get(&id).and_then(|process| self.groups.get_mut(&process.group));
+        if let Some(group) = group {
+            group.live = group.live.saturating_add_signed(change);
+        }
+    }
+
+    /// Returns a run number that was never used.
+    pub(super) fn take_run(&mut self) -> RunId {
+        if self.next_run >= self.reserved_run {
+            self.reserved_run = self.next_run + RUN_BLOCK;
+            self.mark_header();
+        }
+        self.next_run += 1;
+        RunId(self.next_run - 1)
+    }
+}
+
+/// Whether two groups mean the same: where they stand in the files does not matter, nor does how a user was
+/// spelled, nor whether an automatic log file was made already (supervisor 4.3 `PConfig.__eq__`).
+fn is_same_group(one: &GroupSpec, other: &GroupSpec) -> bool {
+    one.name == other.name
+        && one.priority == other.priority
+        && one.kind == other.kind
+        && one.processes.len() == other.processes.len()
+        && one.processes.iter().zip(&other.processes).all(|(one, other)| meaning(one) == meaning(other))
+}
+
+fn meaning(spec: &ProcessSpec) -> ProcessSpec {
+    let mut spec = spec.clone();
+    spec.place = Place::default();
+    if let Some(user) = &mut spec.user {
+        user.text.clear();
+    }
+    forget_auto_path(&mut spec.stdout);
+    forget_auto_path(&mut spec.stderr);
+    spec
+}
+
+fn forget_auto_path(stream: &mut StreamSpec) {
+    if matches!(stream.logfile, LogTarget::Auto(_)) {
+        stream.logfile = LogTarget::Auto(None);
+    }
+}

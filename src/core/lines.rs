@@ -1,0 +1,98 @@
+//! The lines that the core writes into the activity log, word for word supervisord's where it has them.
+//!
+//! Other tools match on these texts (supervisor 4.3 process.py and supervisord.py); each line stands here once.
+//! Example: `self.log(lines::spawned("web", 4711))`.
+
+use crate::model::{ExitStatus, Level, Signal};
+
+/// Level and text of a line.
+pub(super) type Line = (Level, String);
+
+pub(super) fn spawned(name: &str, pid: i32) -> Line {
+    (Level::Info, format!("spawned: '{name}' with pid {pid}"))
+}
+
+pub(super) fn success(name: &str, startsecs: i64) -> Line {
+    let text = format!(
+        "success: {name} entered RUNNING state, process has stayed up for > than {startsecs} seconds (startsecs)"
+    );
+    (Level::Info, text)
+}
+
+pub(super) fn exited(name: &str, status: ExitStatus, expected: bool) -> Line {
+    match expected {
+        true => (Level::Info, format!("exited: {name} ({status}; expected)")),
+        false => (Level::Warn, format!("exited: {name} ({status}; not expected)")),
+    }
+}
+
+pub(super) fn stopped(name: &str, status: ExitStatus, expected: bool) -> Line {
+    (if expected { Level::Info } else { Level::Warn }, format!("stopped: {name} ({status})"))
+}
+
+pub(super) fn gave_up(name: &str) -> Line {
+    let text = format!("gave up: {name} entered FATAL state, too many start retries too quickly");
+    (Level::Info, text)
+}
+
+pub(super) fn refused(name: &str, why: &str) -> Line {
+    (Level::Error, format!("gave up: {name} entered FATAL state, it must not be started: {why}"))
+}
+
+pub(super) fn spawn_error(text: &str) -> Line {
+    (Level::Info, format!("spawnerr: {text}"))
+}
+
+pub(super) fn sending(name: &str, pid: i32, signal: Signal) -> Line {
+    (Level::Debug, format!("sending {name} (pid {pid}) sig {signal}"))
+}
+
+pub(super) fn killing(name: &str, pid: i32, group: bool, signal: Signal) -> Line {
+    let whom = if group { "process group " } else { "" };
+    (Level::Debug, format!("killing {name} (pid {pid}) {whom}with signal {signal}"))
+}
+
+pub(super) fn killing_hard(name: &str, pid: i32) -> Line {
+    (Level::Warn, format!("killing '{name}' ({pid}) with SIGKILL"))
+}
+
+pub(super) fn killing_rest(name: &str, left: u32) -> Line {
+    (Level::Warn, format!("killing {} of '{name}' with SIGKILL", left_overs(left)))
+}
+
+pub(super) fn survived(name: &str, left: u32) -> Line {
+    (Level::Warn, format!("{} of '{name}' did not end after SIGKILL, going on without", left_overs(left)))
+}
+
+pub(super) fn unsignallable(name: &str, pid: i32, errno: &str) -> Line {
+    (Level::Critical, unsignallable_text(name, pid, errno))
+}
+
+/// Returns the words of [`unsignallable`], which a waiting client gets as well.
+pub(super) fn unsignallable_text(name: &str, pid: i32, errno: &str) -> String {
+    format!("unknown problem killing {name} ({pid}): {errno}")
+}
+
+pub(super) fn waiting_to_stop(name: &str) -> Line {
+    (Level::Info, format!("waiting for {name} to stop"))
+}
+
+pub(super) fn waiting_to_die(names: &[&str]) -> Line {
+    (Level::Info, format!("waiting for {} to die", names.join(", ")))
+}
+
+pub(super) fn exit_requested(signal: Signal) -> Line {
+    (Level::Warn, format!("received {signal} indicating exit request"))
+}
+
+pub(super) fn restart_requested(signal: Signal) -> Line {
+    (Level::Warn, format!("received {signal} indicating restart request"))
+}
+
+pub(super) fn restart_ignored(signal: Signal) -> Line {
+    (Level::Warn, format!("ignored {signal} indicating restart request (shutdown in progress)"))
+}
+
+fn left_overs(left: u32) -> String {
+    format!("{left} left-over process{}", if left == 1 { "" } else { "es" })
+}

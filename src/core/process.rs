@@ -1,0 +1,427 @@
+//! One supervised process: its state, and [`Core::set_state`], the only way in which that ever changes.
+//!
+//! Must not know why a process should move; the rules are in `start`, `stop` and `exit`. Example: a rule says
+//! `self.set_state(id, ProcState::Running { run }, actor, "up for startsecs")`, and the change is published,
+//! persisted, entered into the deadlines, and lets go of the run that the old state held.
+
+use super::Core;
+use super::action::{Action, Transition};
+use super::backoff::RestartRate;
+use super::fleet::GroupId;
+use super::input::Actor;
+use super::request::Waiter;
+use crate::model::spec::ProcessSpec;
+use crate::model::{ExitStatus, ProcessId, RunId, State, Time, WallTime};
+use std::sync::Arc;
+
+/// What is wanted of a process, apart from what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Desired {
+    /// It is to run.
+    Up,
+    /// It is to be down.
+    Down,
+}
+
+/// A child of which we do not know that it has gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Its generation.
+    pub id: RunId,
+    /// The kernel's number, for reports; 0 until it is known.
+    pub pid: i32,
+    /// When it was spawned; 0 until it was.
+    pub started: Time,
+}
+
+/// How far a start has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// It waits until fewer starts are in flight.
+    Queued,
+    /// [`Action::Prepare`] is not answered yet.
+    Preparing,
+    /// [`Action::Spawn`] is not answered yet.
+    Spawning,
+    /// The child lives, and has not done so for `startsecs` yet.
+    Up,
+}
+
+/// How far a stop has come while the main process may still live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// [`Action::Spawn`] is not answered yet: the child is stopped as soon as there is one.
+    Unspawned,
+    /// The stop signal was sent.
+    Asked {
+        /// When patience ends.
+        kill_at: Time,
+    },
+    /// SIGKILL was sent.
+    Killed {
+        /// When it is sent again.
+        again_at: Time,
+    },
+}
+
+/// The clean-up of what an ended run left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sweep {
+    /// The run, whose main process has gone.
+    pub run: RunId,
+    /// What its main process was called, for reports.
+    pub pid: i32,
+    /// How many processes are left, once they were counted.
+    pub left: Option<u32>,
+    /// Whether they got SIGKILL; SIGTERM before.
+    pub killed: bool,
+    /// When the next step is due: SIGKILL, or giving up on them.
+    pub deadline: Time,
+}
+
+/// What an ended run left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// Nothing that we watch.
+    Clean,
+    /// Processes that are left alone, and shown.
+    Left {
+        /// The run.
+        run: RunId,
+        /// How many.
+        left: u32,
+    },
+    /// Processes that have to go before the next automatic start.
+    Busy(Sweep),
+}
+
+/// Where a process is. Only a state that owns a run can name one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProcState {
+    /// Never started, or stopped on request.
+    Stopped,
+    /// A client asked for a start, and its command is looked at before anything else is done or shown.
+    Checking {
+        /// The run that it may become.
+        run: RunId,
+        /// Whether [`Action::Prepare`] was sent.
+        asked: bool,
+        /// The state before, which is the state that clients see.
+        shown: State,
+    },
+    /// A start is under way.
+    Starting {
+        /// The run.
+        run: Run,
+        /// How far.
+        stage: Stage,
+    },
+    /// Up for `startsecs`.
+    Running {
+        /// The run.
+        run: Run,
+    },
+    /// A start failed; the next one waits for its time.
+    Backoff {
+        /// When.
+        until: Time,
+        /// What the failed run left behind.
+        rest: Rest,
+    },
+    /// A stop is under way.
+    Stopping {
+        /// The run.
+        run: Run,
+        /// How far.
+        step: Step,
+    },
+    /// The main process was stopped, and what is left of its tree is being stopped.
+    Sweeping {
+        /// The clean-up.
+        sweep: Sweep,
+    },
+    /// It ended by itself after it had been running.
+    Exited {
+        /// When it is started again by `autorestart`, if so.
+        again: Option<Time>,
+        /// What it left behind.
+        rest: Rest,
+    },
+    /// Given up.
+    Fatal {
+        /// What the last run left behind.
+        rest: Rest,
+    },
+    /// A signal could not be sent: it is out of our hands until it ends.
+    Unknown {
+        /// The run.
+        run: Run,
+    },
+}
+
+impl ProcState {
+    /// Returns the state that supervisord's clients see: the one table.
+    #[must_use]
+    pub fn shown(&self) -> State {
+        match self {
+            ProcState::Stopped => State::Stopped,
+            ProcState::Checking { shown, .. } => *shown,
+            ProcState::Starting { .. } => State::Starting,
+            ProcState::Running { .. } => State::Running,
+            ProcState::Backoff { .. } => State::Backoff,
+            ProcState::Stopping { .. } | ProcState::Sweeping { .. } => State::Stopping,
+            ProcState::Exited { .. } => State::Exited,
+            ProcState::Fatal { .. } => State::Fatal,
+            ProcState::Unknown { .. } => State::Unknown,
+        }
+    }
+
+    /// Returns the run whose main process may live.
+    #[must_use]
+    pub fn run(&self) -> Option<Run> {
+        match self {
+            ProcState::Starting { run, .. }
+            | ProcState::Running { run }
+            | ProcState::Stopping { run, .. }
+            | ProcState::Unknown { run } => Some(*run),
+            _ => None,
+        }
+    }
+
+    /// Returns what an ended run left behind.
+    #[must_use]
+    pub fn rest(&self) -> Rest {
+        match self {
+            ProcState::Backoff { rest, .. } | ProcState::Exited { rest, .. } | ProcState::Fatal { rest } => {
+                *rest
+            }
+            ProcState::Sweeping { sweep } => Rest::Busy(*sweep),
+            _ => Rest::Clean,
+        }
+    }
+
+    /// Returns the run to name in a report: the main process may have gone already.
+    fn about(&self) -> Option<Run> {
+        let ended = |id, pid| Some(Run { id, pid, started: Time(0) });
+        self.run().or(match self.rest() {
+            Rest::Clean => None,
+            Rest::Left { run, .. } => ended(run, 0),
+            Rest::Busy(sweep) => ended(sweep.run, sweep.pid),
+        })
+    }
+
+    /// Returns the run that inputs may be about: every other run is over.
+    pub(super) fn owned(&self) -> Option<RunId> {
+        if let ProcState::Checking { run, .. } = self {
+            return Some(*run);
+        }
+        self.about().map(|run| run.id)
+    }
+
+    /// Whether an answer about a start is awaited.
+    fn is_in_flight(&self) -> bool {
+        matches!(
+            self,
+            ProcState::Checking { asked: true, .. }
+                | ProcState::Starting { stage: Stage::Preparing | Stage::Spawning, .. }
+                | ProcState::Stopping { step: Step::Unspawned, .. }
+        )
+    }
+
+    /// Returns when time alone moves it on; `startsecs` is its specification's.
+    pub(super) fn deadline(&self, startsecs: i64) -> Option<Time> {
+        let when = |rest: &Rest, otherwise: Option<Time>| match rest {
+            Rest::Busy(sweep) => Some(sweep.deadline),
+            _ => otherwise,
+        };
+        match self {
+            ProcState::Starting { run, stage: Stage::Up } => Some(run.started.after_secs(startsecs)),
+            ProcState::Backoff { until, rest } => when(rest, Some(*until)),
+            ProcState::Exited { again, rest } => when(rest, *again),
+            ProcState::Stopping {
+                step: Step::Asked { kill_at: at } | Step::Killed { again_at: at }, ..
+            } => Some(*at),
+            ProcState::Sweeping { sweep } => Some(sweep.deadline),
+            _ => None,
+        }
+    }
+}
+
+/// A supervised process.
+#[derive(Clone, Debug)]
+pub struct Process {
+    pub(super) spec: Arc<ProcessSpec>,
+    pub(super) group: GroupId,
+    /// Private to this file: `set_state` is the only writer.
+    state: ProcState,
+    pub(super) desired: Desired,
+    /// Failed starts in a row, supervisord's `backoff`.
+    pub(super) attempt: u32,
+    /// supervisord's `spawnerr`.
+    pub(super) failure: String,
+    pub(super) exit: Option<ExitStatus>,
+    pub(super) exitstatus: i32,
+    pub(super) expected: bool,
+    pub(super) started_wall: WallTime,
+    pub(super) stopped_wall: WallTime,
+    pub(super) rate: RestartRate,
+    /// Requests that wait for this process.
+    pub(super) waiters: Vec<Waiter>,
+    pub(super) actor: Actor,
+    pub(super) cause: String,
+    pub(super) changed_wall: WallTime,
+}
+
+impl Process {
+    pub(super) fn new(spec: Arc<ProcessSpec>, group: GroupId) -> Process {
+        Process {
+            spec,
+            group,
+            state: ProcState::Stopped,
+            desired: Desired::Down,
+            attempt: 0,
+            failure: String::new(),
+            exit: None,
+            exitstatus: 0,
+            expected: false,
+            started_wall: WallTime(0),
+            stopped_wall: WallTime(0),
+            rate: RestartRate::default(),
+            waiters: Vec::new(),
+            actor: Actor::Policy,
+            cause: String::new(),
+            changed_wall: WallTime(0),
+        }
+    }
+
+    /// Returns what the configuration says about it.
+    #[must_use]
+    pub fn spec(&self) -> &Arc<ProcessSpec> {
+        &self.spec
+    }
+
+    /// Returns where it is.
+    #[must_use]
+    pub fn state(&self) -> &ProcState {
+        &self.state
+    }
+
+    /// Returns whether it is wanted.
+    #[must_use]
+    pub fn desired(&self) -> Desired {
+        self.desired
+    }
+
+    /// Returns the process id of its main process, where that may live and is known.
+    #[must_use]
+    pub fn pid(&self) -> Option<i32> {
+        self.state.run().map(|run| run.pid).filter(|pid| *pid != 0)
+    }
+
+    /// Returns its run: the one that is up, or the ended one whose left-overs are watched.
+    #[must_use]
+    pub fn run(&self) -> Option<RunId> {
+        self.state.owned()
+    }
+
+    /// Whether a stop request does something: it is up, on its way up, or due to be started again. Wider than
+    /// [`State::is_running`] by the moment between an exit and its automatic restart.
+    #[must_use]
+    pub fn is_stoppable(&self) -> bool {
+        match &self.state {
+            ProcState::Checking { .. } | ProcState::Exited { again: Some(_), .. } => true,
+            state => state.shown().is_running(),
+        }
+    }
+
+    /// Whether the whole tree is ours to clean up: `kill_mode=mixed`, which an explicit `stopasgroup` or
+    /// `killasgroup` turns off in favour of supervisord's ways.
+    #[must_use]
+    pub fn stops_tree(&self) -> bool {
+        self.spec.stopasgroup.is_none() && self.spec.killasgroup.is_none()
+    }
+
+    /// Puts a restored process where its record says; nothing is published, because nothing happened.
+    pub(super) fn restore_state(&mut self, state: ProcState) {
+        self.state = state;
+    }
+}
+
+impl Core {
+    /// Moves a process to `next`: the only place where a state changes.
+    ///
+    /// A change that clients can see is published with who and why. The run that the old state owned is
+    /// forgotten unless the new one owns it too, so that no run can leak.
+    pub(super) fn set_state(&mut self, id: ProcessId, next: ProcState, actor: Actor, cause: &str) {
+        let Some(process) = self.table.get_mut(&id) else { return };
+        let old = std::mem::replace(&mut process.state, next);
+        let (from, to) = (old.shown(), next.shown());
+        if from != to {
+            process.actor = actor;
+            cause.clone_into(&mut process.cause);
+            process.changed_wall = self.wall;
+            let run = next.run().or(old.about()).or(next.about());
+            self.actions.push_back(Action::Publish(Transition {
+                process: id,
+                from,
+                to,
+                run: run.map_or(RunId(0), |run| run.id),
+                pid: run.map_or(0, |run| run.pid),
+                tries: process.attempt,
+                expected: process.expected,
+                actor,
+                cause: cause.to_owned(),
+                at: self.wall,
+            }));
+        }
+        self.actions.push_back(Action::Persist(id));
+        if let Some(run) = old.owned().filter(|run| next.owned() != Some(*run)) {
+            self.actions.push_back(Action::Forget { run });
+        }
+        let startsecs = process.spec.startsecs;
+        self.unindex(id, &old, startsecs);
+        self.index(id, &next, startsecs);
+        if from != to {
+            self.settle(id);
+        }
+    }
+
+    /// Enters what can be looked up by a state: its deadline, its run, and the counts of what is under way.
+    pub(super) fn index(&mut self, id: ProcessId, state: &ProcState, startsecs: i64) {
+        if let Some(at) = state.deadline(startsecs) {
+            self.deadlines.insert((at, id));
+        }
+        if let Some(run) = state.owned() {
+            self.runs.insert(run, id);
+        }
+        self.in_flight += usize::from(state.is_in_flight());
+        if !state.shown().is_stopped() {
+            self.count_live(id, 1);
+        }
+    }
+
+    /// Takes a process out of the table; what it still owns is forgotten.
+    pub(super) fn remove_process(&mut self, id: ProcessId) {
+        let Some(process) = self.table.get(&id) else { return };
+        let (state, startsecs) = (process.state, process.spec.startsecs);
+        self.unindex(id, &state, startsecs);
+        self.table.remove(&id);
+        if let Some(run) = state.owned() {
+            self.actions.push_back(Action::Forget { run });
+        }
+        self.actions.push_back(Action::Persist(id));
+    }
+
+    fn unindex(&mut self, id: ProcessId, state: &ProcState, startsecs: i64) {
+        if let Some(at) = state.deadline(startsecs) {
+            self.deadlines.remove(&(at, id));
+        }
+        if let Some(run) = state.owned() {
+            self.runs.remove(&run);
+        }
+        self.in_flight -= usize::from(state.is_in_flight());
+        if !state.shown().is_stopped() {
+            self.count_live(id, -1);
+        }
+    }
+}

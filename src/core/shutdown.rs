@@ -1,0 +1,173 @@
+//! The orderly end of everything, for good or to begin anew.
+//!
+//! Groups go by priority downwards, strictly one at a time: the next is asked when every process of the one before
+//! is down; inside a group all are asked at once, in descending priority (supervisor 4.3 supervisord.py
+//! `runforever`, `ordered_stop_groups_phase_1`). What has not come up yet is called off at once, everywhere.
+//! Nobody's patience counts but each program's `stopwaitsecs`, so the end comes in bounded time.
+
+use super::Core;
+use super::action::{Action, Finish, Reply};
+use super::fleet::GroupId;
+use super::input::Actor;
+use super::lines;
+use super::process::{Desired, ProcState, Rest, Stage};
+use crate::model::{ProcessId, Signal, Time};
+use serde::{Deserialize, Serialize};
+
+/// Seconds between two lines about what is still being waited for (supervisor 4.3 `shutdown_report`).
+pub(super) const REPORT_INTERVAL_SECS: i64 = 3;
+
+/// What the daemon as a whole is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Phase {
+    /// It supervises.
+    Running,
+    /// It stops everything, and ends.
+    ShuttingDown,
+    /// It stops everything, and begins anew.
+    Reloading,
+}
+
+/// An end that is under way.
+#[derive(Clone, Debug)]
+pub(super) struct Closing {
+    pub(super) finish: Finish,
+    pub(super) actor: Actor,
+    /// Groups that are not known to be down, the next one last.
+    remaining: Vec<GroupId>,
+    /// The group that was asked to stop.
+    asked: Option<GroupId>,
+    pub(super) report_at: Time,
+    is_done: bool,
+}
+
+impl Core {
+    /// Returns what the daemon as a whole is doing.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        match self.closing.as_ref().map(|closing| closing.finish) {
+            None => Phase::Running,
+            Some(Finish::Exit) => Phase::ShuttingDown,
+            Some(Finish::Reload) => Phase::Reloading,
+        }
+    }
+
+    /// Takes in a signal that was sent to the daemon (supervisor 4.3 `handle_signal`).
+    pub(super) fn on_daemon_signal(&mut self, signal: Signal) {
+        match signal {
+            Signal::TERM | Signal::INT | Signal::QUIT => {
+                self.log(lines::exit_requested(signal));
+                self.close(Finish::Exit, Actor::Signal(signal));
+            }
+            Signal::HUP if self.phase() == Phase::ShuttingDown => self.log(lines::restart_ignored(signal)),
+            Signal::HUP => {
+                self.log(lines::restart_requested(signal));
+                self.close(Finish::Reload, Actor::Signal(signal));
+            }
+            _ => {}
+        }
+    }
+
+    /// Begins to stop everything, or changes what for: an end for good wins.
+    pub(super) fn close(&mut self, finish: Finish, actor: Actor) {
+        if let Some(closing) = &mut self.closing {
+            if finish == Finish::Exit && closing.finish != finish && !closing.is_done {
+                closing.finish = finish;
+                self.mark_header();
+            }
+            return;
+        }
+        self.begin_closing(finish, actor, self.now);
+        self.target = None;
+        let ids: Vec<ProcessId> = self.table.keys().copied().collect();
+        for id in ids {
+            self.answer_starts(id);
+            self.call_off(id, actor);
+        }
+        self.report_closing();
+    }
+
+    /// Enters the phase; what is already stopping goes on.
+    pub(super) fn begin_closing(&mut self, finish: Finish, actor: Actor, report_at: Time) {
+        let remaining = self.order.clone();
+        self.closing = Some(Closing { finish, actor, remaining, asked: None, report_at, is_done: false });
+        self.mark_header();
+    }
+
+    /// Calls off what has not come up yet: nothing is started in a daemon that ends.
+    fn call_off(&mut self, id: ProcessId, actor: Actor) {
+        let Some(process) = self.table.get_mut(&id) else { return };
+        process.desired = Desired::Down;
+        match *process.state() {
+            ProcState::Backoff { rest: Rest::Clean, .. } => self.give_up(id, Rest::Clean, "the daemon ends"),
+            ProcState::Exited { again: Some(_), rest: Rest::Clean } => {
+                let next = ProcState::Exited { again: None, rest: Rest::Clean };
+                self.set_state(id, next, actor, "");
+            }
+            // Their left-overs are being cleaned up, and that is brought to its end.
+            ProcState::Backoff { .. } | ProcState::Exited { again: Some(_), .. } => {
+                self.stop(id, actor, "the daemon ends");
+            }
+            ProcState::Checking { .. } => self.stop(id, actor, "the daemon ends"),
+            ProcState::Starting { stage, .. } if stage != Stage::Up => {
+                self.stop(id, actor, "the daemon ends")
+            }
+            _ => {}
+        }
+    }
+
+    /// Asks the next group to stop when the one before is down, and finishes after the last.
+    pub(super) fn close_on(&mut self) {
+        while let Some(closing) = self.closing.as_mut().filter(|closing| !closing.is_done) {
+            let (actor, finish) = (closing.actor, closing.finish);
+            let Some(group) = closing.remaining.last().copied() else {
+                closing.is_done = true;
+                return self.finish(finish);
+            };
+            if closing.asked != Some(group) {
+                closing.asked = Some(group);
+                for id in self.stop_order(group) {
+                    self.stop(id, actor, "the daemon ends");
+                }
+            }
+            if self.groups.get(&group).is_some_and(|group| group.live > 0) {
+                return;
+            }
+            if let Some(closing) = &mut self.closing {
+                closing.remaining.pop();
+            }
+        }
+    }
+
+    fn finish(&mut self, finish: Finish) {
+        let ids: Vec<ProcessId> = self.table.keys().copied().collect();
+        for id in ids {
+            self.answer_all(id, &Reply::ShuttingDown);
+        }
+        self.actions.push_back(Action::Finish(finish));
+    }
+
+    /// Returns when the next line about what is waited for is due.
+    pub(super) fn closing_report_at(&self) -> Option<Time> {
+        self.closing.as_ref().filter(|closing| !closing.is_done).map(|closing| closing.report_at)
+    }
+
+    /// Says what is waited for, when that is due.
+    pub(super) fn report_closing(&mut self) {
+        if self.closing_report_at().is_none_or(|at| at > self.now) {
+            return;
+        }
+        let is_live = |id: &&ProcessId| self.table.get(id).is_some_and(|p| !p.state().shown().is_stopped());
+        let groups = self.order.iter().filter_map(|group| self.groups.get(group));
+        let names: Vec<&str> =
+            groups.flat_map(|group| &group.members).filter(is_live).map(|id| self.name(*id)).collect();
+        let line = (!names.is_empty()).then(|| lines::waiting_to_die(&names));
+        if let Some(line) = line {
+            self.log(line);
+        }
+        let report_at = self.now.after_secs(REPORT_INTERVAL_SECS);
+        if let Some(closing) = &mut self.closing {
+            closing.report_at = report_at;
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! From the wish to run to a running process: queue, preparation, spawn, `startsecs`, and what a failed attempt
+//! leads to.
+//!
+//! Must not know who may ask (`request.rs`) nor what an exit means (`exit.rs`). Example: `self.start(id,
+//! Actor::Policy, "autostart")` puts a process in STARTING; `pump` sends [`Action::Prepare`] when it is its turn.
+
+use super::action::Action;
+use super::backoff;
+use super::input::{Actor, SpawnError};
+use super::process::{Desired, ProcState, Rest, Run, Stage, Step};
+use super::{Core, lines};
+use crate::model::{Pid, ProcessId, RunId, State, Time};
+
+/// Most starts whose answer is awaited at a time: the keeper is kept busy, and a boot of thousands cannot flood
+/// its socket nor take all descriptors for half-made children.
+pub const SPAWNS_IN_FLIGHT_MAX: usize = 64;
+
+impl Core {
+    /// Begins a start that needs no further permission: STARTING is entered before the command is looked at
+    /// (supervisor 4.3 process.py `spawn`).
+    pub(super) fn start(&mut self, id: ProcessId, actor: Actor, cause: &str) {
+        if self.refuse(id, actor) {
+            return;
+        }
+        let run = self.take_run();
+        self.enter_starting(id, run, Stage::Queued, actor, cause);
+        self.queue.push_back((id, run));
+    }
+
+    /// Begins a start that a client asked for, by looking at the command: a command that is not there changes
+    /// nothing (supervisor 4.3 rpcinterface.py `startProcess`).
+    pub(super) fn check(&mut self, id: ProcessId, shown: State, actor: Actor) {
+        let run = self.take_run();
+        self.set_state(id, ProcState::Checking { run, asked: false, shown }, actor, "");
+        self.queue.push_back((id, run));
+    }
+
+    /// Makes a process FATAL that its configuration forbids to run; returns whether that is so.
+    pub(super) fn refuse(&mut self, id: ProcessId, actor: Actor) -> bool {
+        let Some(process) = self.table.get_mut(&id) else { return true };
+        let Some(why) = process.spec.refused.clone() else { return false };
+        process.failure.clone_from(&why);
+        process.desired = Desired::Up;
+        self.set_state(id, ProcState::Fatal { rest: Rest::Clean }, actor, &why);
+        let line = lines::refused(self.name(id), &why);
+        self.log(line);
+        true
+    }
+
+    fn enter_starting(&mut self, id: ProcessId, run: RunId, stage: Stage, actor: Actor, cause: &str) {
+        let (now, wall) = (self.now, self.wall);
+        let Some(process) = self.table.get_mut(&id) else { return };
+        process.desired = Desired::Up;
+        process.failure.clear();
+        process.exit = None;
+        process.exitstatus = 0;
+        process.expected = false;
+        process.started_wall = wall;
+        process.rate.take(now);
+        let run = Run { id: run, pid: 0, started: Time(0) };
+        self.set_state(id, ProcState::Starting { run, stage }, actor, cause);
+    }
+
+    /// Prepares as many queued starts as may be in flight, unless the machine is known to have no room.
+    pub(super) fn pump(&mut self) {
+        while self.in_flight < SPAWNS_IN_FLIGHT_MAX && self.now >= self.shortage.until() {
+            let Some((process, run)) = self.queue.pop_front() else { return };
+            let next = match self.table.get(&process).map(|process| *process.state()) {
+                Some(ProcState::Starting { run: owned, stage: Stage::Queued }) if owned.id == run => {
+                    ProcState::Starting { run: owned, stage: Stage::Preparing }
+                }
+                Some(ProcState::Checking { run: owned, asked: false, shown }) if owned == run => {
+                    ProcState::Checking { run, asked: true, shown }
+                }
+                // It was stopped while it waited.
+                _ => continue,
+            };
+            self.set_state(process, next, Actor::Policy, "");
+            self.actions.push_back(Action::Prepare { run, process });
+        }
+    }
+
+    pub(super) fn on_prepared(&mut self, id: ProcessId, run: RunId, result: Result<(), SpawnError>) {
+        let Some(process) = self.table.get(&id) else { return };
+        match (*process.state(), result) {
+            (ProcState::Starting { run, stage: Stage::Preparing }, Ok(())) => {
+                self.set_state(id, ProcState::Starting { run, stage: Stage::Spawning }, Actor::Policy, "");
+                self.actions.push_back(Action::Spawn { run: run.id, process: id });
+            }
+            (ProcState::Starting { stage: Stage::Preparing, .. }, Err(error)) => {
+                self.start_failed(id, &error)
+            }
+            (ProcState::Checking { .. }, Ok(())) => {
+                let actor = self.asker(id);
+                self.enter_starting(id, run, Stage::Spawning, actor, "start requested");
+                self.actions.push_back(Action::Spawn { run, process: id });
+            }
+            (ProcState::Checking { shown, .. }, Err(error)) if error.is_command() => {
+                self.answer_refused(id, &error);
+                self.leave_checking(id, shown);
+            }
+            (ProcState::Checking { .. }, Err(error)) => {
+                let actor = self.asker(id);
+                self.enter_starting(id, run, Stage::Preparing, actor, "start requested");
+                self.start_failed(id, &error);
+            }
+            _ => {}
+        }
+    }
+
+    /// Goes back to where a process was before a start was asked for that comes to nothing.
+    pub(super) fn leave_checking(&mut self, id: ProcessId, shown: State) {
+        let back = match shown {
+            State::Exited => ProcState::Exited { again: None, rest: Rest::Clean },
+            State::Fatal => ProcState::Fatal { rest: Rest::Clean },
+            _ => ProcState::Stopped,
+        };
+        self.set_state(id, back, Actor::Policy, "");
+    }
+
+    pub(super) fn on_spawned(&mut self, id: ProcessId, pid: Pid) {
+        let Some(process) = self.table.get_mut(&id) else { return };
+        let state = *process.state();
+        let run = match state {
+            ProcState::Starting { run, stage } if stage != Stage::Up => run,
+            ProcState::Stopping { run, step: Step::Unspawned } => run,
+            // Told again after a handover.
+            _ => return,
+        };
+        process.started_wall = self.wall;
+        let startsecs = process.spec.startsecs;
+        let run = Run { pid: pid.0, started: self.now, ..run };
+        self.shortage.passed();
+        let line = lines::spawned(self.name(id), pid.0);
+        self.log(line);
+        if matches!(state, ProcState::Stopping { .. }) {
+            // The stop came while the child was being made.
+            self.ask_to_stop(id, run, Actor::Policy, "");
+            return;
+        }
+        self.set_state(id, ProcState::Starting { run, stage: Stage::Up }, Actor::Policy, "");
+        self.settle(id);
+        if startsecs <= 0 {
+            self.enter_running(id, run);
+        }
+    }
+
+    pub(super) fn on_spawn_failed(&mut self, id: ProcessId, error: &SpawnError) {
+        match self.table.get(&id).map(|process| *process.state()) {
+            Some(ProcState::Starting { stage, .. }) if stage != Stage::Up => self.start_failed(id, error),
+            Some(ProcState::Stopping { step: Step::Unspawned, .. }) => self.enter_stopped(id),
+            _ => {}
+        }
+    }
+
+    /// Moves a process to RUNNING: its child has lived for `startsecs`.
+    pub(super) fn enter_running(&mut self, id: ProcessId, run: Run) {
+        let Some(process) = self.table.get_mut(&id) else { return };
+        process.attempt = 0;
+        let startsecs = process.spec.startsecs;
+        self.set_state(id, ProcState::Running { run }, Actor::Program, "up for startsecs");
+        let line = lines::success(self.name(id), startsecs);
+        self.log(line);
+    }
+
+    /// Deals with a start that made no child.
+    fn start_failed(&mut self, id: ProcessId, error: &SpawnError) {
+        let text = error.to_string();
+        self.log(lines::spawn_error(&text));
+        if !error.is_shortage() {
+            return self.count_failure(id, &text, Rest::Clean);
+        }
+        let until = self.shortage.refused(self.now);
+        if let Some(process) = self.table.get_mut(&id) {
+            process.failure.clone_from(&text);
+        }
+        self.set_state(id, ProcState::Backoff { until, rest: Rest::Clean }, Actor::Policy, &text);
+    }
+
+    /// Counts a failed attempt of the program, and waits for the next one or gives up.
+    pub(super) fn count_failure(&mut self, id: ProcessId, text: &str, rest: Rest) {
+        let last = self.is_last_attempt(id);
+        let Some(process) = self.table.get_mut(&id) else { return };
+        process.attempt = process.attempt.saturating_add(1);
+        text.clone_into(&mut process.failure);
+        let until = backoff::retry_at(self.now, process.attempt);
+        self.set_state(id, ProcState::Backoff { until, rest }, Actor::Program, text);
+        if last {
+            self.give_up(id, rest, "too many start retries");
+            let line = lines::gave_up(self.name(id));
+            self.log(line);
+        }
+    }
+
+    /// Whether a failure of the attempt under way is the last: `startretries` counts those after the first.
+    pub(super) fn is_last_attempt(&self, id: ProcessId) -> bool {
+        self.table.get(&id).is_none_or(|process| i64::from(process.attempt) >= process.spec.startretries)
+    }
+
+    /// Moves a process from BACKOFF to FATAL.
+    pub(super) fn give_up(&mut self, id: ProcessId, rest: Rest, cause: &str) {
+        self.set_state(id, ProcState::Fatal { rest }, Actor::Policy, cause);
+        if let Some(process) = self.table.get_mut(&id) {
+            process.attempt = 0;
+        }
+    }
+}

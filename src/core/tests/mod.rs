@@ -1,0 +1,9 @@
+//! One test per rule, by the file that holds the rule.
+
+mod exit;
+mod fleet;
+mod requests;
+mod shutdown;
+mod snapshot;
+mod start;
+mod stop;

@@ -1,0 +1,118 @@
+//! Rules of `snapshot.rs`: what comes back, from a whole snapshot and from what was stored on the way.
+
+use crate::core::testing::{Bench, WEB};
+use crate::core::{Core, Header, Input, Reply, Snapshot};
+use crate::model::{ExitStatus, Pid, ProcessRecord, State};
+
+/// Replaces the core by what is restored from its header and records, as after a `kill -9` of the reactor.
+fn lose_reactor(bench: &mut Bench) {
+    let record = bench.core.record(WEB).unwrap();
+    let record = ProcessRecord::decode(&record.encode()).unwrap();
+    let header = serde_json::to_string(&bench.core.header()).unwrap();
+    let header: Header = serde_json::from_str(&header).unwrap();
+    let snapshot = Snapshot::from_records(header, vec![(WEB, record)]);
+    bench.core = Core::restore(bench.core.fleet(), snapshot, bench.now);
+}
+
+#[test]
+fn a_snapshot_goes_through_text_and_is_the_same() {
+    let mut bench = Bench::one(|spec| spec.autostart = false);
+    bench.ask_start(true);
+    let text = serde_json::to_string(&bench.core.snapshot()).unwrap();
+    let snapshot: Snapshot = serde_json::from_str(&text).unwrap();
+    assert!(snapshot.is_known());
+    bench.core = Core::restore(bench.core.fleet(), snapshot.clone(), bench.now);
+    assert_eq!(bench.core.snapshot(), snapshot);
+    bench.up();
+    assert_eq!(bench.replies(), [(1, Reply::Done)]);
+}
+
+#[test]
+fn timers_go_on_after_the_loss_of_a_reactor() {
+    let mut bench = Bench::one(|_| {});
+    bench.spawned();
+    bench.pass_ms(400);
+    lose_reactor(&mut bench);
+    assert_eq!(bench.deadline_ms(), Some(600));
+    bench.give(Input::HandedOver);
+    assert_eq!(bench.effects(), [""; 0]);
+    bench.pass_ms(600);
+    assert_eq!(bench.state(), State::Running);
+    lose_reactor(&mut bench);
+    bench.ask_stop(false);
+    lose_reactor(&mut bench);
+    assert_eq!((bench.state(), bench.deadline_ms()), (State::Stopping, Some(10_000)));
+}
+
+#[test]
+fn a_spawn_whose_answer_was_lost_is_told_again() {
+    let mut bench = Bench::one(|_| {});
+    let run = bench.run(WEB);
+    bench.give(Input::Prepared { run, result: Ok(()) });
+    lose_reactor(&mut bench);
+    bench.give(Input::Spawned { run, pid: Pid(7) });
+    bench.give(Input::Exited { run, status: ExitStatus::Code(3) });
+    assert_eq!(bench.lines(), ["exited: web (exit status 3; not expected)"]);
+    bench.give(Input::HandedOver);
+    assert_eq!(bench.state(), State::Backoff);
+}
+
+#[test]
+fn a_spawn_of_which_the_keeper_knows_nothing_is_prepared_again() {
+    let mut bench = Bench::one(|_| {});
+    let run = bench.run(WEB);
+    bench.give(Input::Prepared { run, result: Ok(()) });
+    lose_reactor(&mut bench);
+    bench.give(Input::HandedOver);
+    assert_eq!(bench.effects(), ["prepare"]);
+    bench.up();
+}
+
+#[test]
+fn a_core_that_never_booted_boots_after_the_loss_of_its_reactor() {
+    let mut bench = Bench::one(|_| {});
+    bench.core = Core::new(bench.core.fleet());
+    lose_reactor(&mut bench);
+    bench.give(Input::HandedOver);
+    assert_eq!(bench.effects(), ["prepare"]);
+}
+
+#[test]
+fn a_sweep_is_asked_for_again() {
+    let mut bench = Bench::one(|_| {});
+    bench.up();
+    bench.ask_stop(false);
+    bench.exit(0);
+    lose_reactor(&mut bench);
+    bench.give(Input::HandedOver);
+    assert_eq!(bench.effects(), ["sweep SIGTERM"]);
+    bench.swept(0);
+    assert_eq!(bench.state(), State::Stopped);
+}
+
+#[test]
+fn run_numbers_are_never_used_again() {
+    let mut bench = Bench::one(|_| {});
+    assert!(bench.core.take_header().is_some());
+    assert!(bench.core.take_header().is_none());
+    let run = bench.run(WEB);
+    let header = bench.core.header();
+    assert!(header.next_run > run);
+    bench.ask_stop(false);
+    lose_reactor(&mut bench);
+    bench.ask_start(false);
+    assert!(bench.run(WEB) >= header.next_run);
+    assert!(bench.core.take_header().is_some(), "new numbers are spoken for before they are used");
+}
+
+#[test]
+fn an_end_that_was_under_way_goes_on() {
+    let mut bench = Bench::one(|_| {});
+    bench.up();
+    bench.give(Input::Signal(crate::model::Signal::TERM));
+    lose_reactor(&mut bench);
+    bench.give(Input::HandedOver);
+    bench.exit(0);
+    bench.swept(0);
+    assert_eq!(bench.effects(), ["forget", "Exit"]);
+}

@@ -1,0 +1,40 @@
+//! What time alone brings about.
+//!
+//! Example: the shell sleeps until [`Core::next_deadline`], and gives [`super::Input::Tick`] when it wakes.
+
+use super::Core;
+use super::process::{ProcState, Rest, Stage, Step};
+use crate::model::{ProcessId, Time};
+
+impl Core {
+    /// Returns when [`super::Input::Tick`] is due next; `None` means never, unless something else happens.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Time> {
+        let process = self.deadlines.first().map(|(at, _)| *at);
+        let report = self.closing_report_at();
+        let room = self.shortage.until();
+        let queue = (!self.queue.is_empty() && room > self.now).then_some(room);
+        [process, report, queue].into_iter().flatten().min()
+    }
+
+    /// Does everything that is due by now, the earliest first.
+    pub(super) fn run_due(&mut self) {
+        while let Some((_, id)) = self.deadlines.first().copied().filter(|(at, _)| *at <= self.now) {
+            self.on_deadline(id);
+        }
+        self.report_closing();
+    }
+
+    /// Moves a process on whose deadline has come. Every arm changes the deadline, so `run_due` ends.
+    fn on_deadline(&mut self, id: ProcessId) {
+        let Some(state) = self.table.get(&id).map(|process| *process.state()) else { return };
+        match state {
+            ProcState::Starting { run, stage: Stage::Up } => self.enter_running(id, run),
+            ProcState::Stopping { run, step: Step::Asked { .. } | Step::Killed { .. } } => self.kill(id, run),
+            _ => match state.rest() {
+                Rest::Busy(sweep) => self.on_sweep_deadline(id, sweep),
+                _ => self.start_again(id),
+            },
+        }
+    }
+}
