@@ -6,6 +6,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// Largest configuration file in bytes: 50 times a real fleet of 1,000 programs, and no read without end.
+pub const FILE_SIZE_MAX: usize = 16 * 1024 * 1024;
+
 /// Who owns a file, and who may write it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ownership {
@@ -35,7 +38,7 @@ pub trait Host {
     /// Reads a whole file.
     ///
     /// # Errors
-    /// As open(2) and read(2); files beyond the reader's own limit fail as well.
+    /// As open(2) and read(2); files beyond [`FILE_SIZE_MAX`] fail as well.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
     /// Returns the names in a directory, in no order.
     ///
@@ -47,6 +50,14 @@ pub trait Host {
     /// # Errors
     /// As stat(2).
     fn ownership(&self, path: &Path) -> io::Result<Ownership>;
+    /// Returns `path` absolute and with all symbolic links followed. The imagined machines of most tests have
+    /// no links, so there it is the path itself.
+    ///
+    /// # Errors
+    /// As realpath(3).
+    fn canonical(&self, path: &Path) -> io::Result<PathBuf> {
+        Ok(path.to_path_buf())
+    }
     /// Returns the account called `name`, or with that number when `name` is all digits.
     fn account(&self, name: &str) -> Option<Account>;
     /// Returns the id of the group called `name`, or with that number when `name` is all digits.
