@@ -7,6 +7,7 @@
 pub mod clock;
 pub mod fd;
 pub mod fdpass;
+pub mod host;
 pub mod identity;
 pub mod memfile;
 pub mod pipes;

@@ -1,0 +1,179 @@
+//! The groups that the sections make, in supervisord's order, and what becomes of names that come twice.
+
+use super::reader::{Names, Reader};
+use super::{listener, pools, program};
+use crate::config::diagnostic::{Diagnostic, nearest};
+use crate::config::document::Section;
+use crate::config::keys::pools::{GROUP_ROWS, GroupDraft};
+use crate::config::keys::{Scope, SectionKind, section_row};
+use crate::config::value::{self, Value, integer};
+use crate::model::spec::{FleetSpec, GroupKind, GroupSpec, ProcessSpec, UserSpec};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Priority of a group that has none.
+const PRIORITY: i64 = 999;
+
+/// Priority of a pool of event listeners that has none: first up, last down.
+const LISTENER_PRIORITY: i64 = -1;
+
+/// Reads all groups, sorted by priority and name; a name may come twice. `merged` is the daemon's environment.
+pub(in crate::config) fn read(reader: &mut Reader<'_>, merged: &[(String, String)]) -> Vec<GroupSpec> {
+    let mut grouped: BTreeSet<String> = BTreeSet::new();
+    let mut groups = Vec::new();
+    for section in of(reader, SectionKind::Group) {
+        groups.extend(mixed(reader, section, merged, &mut grouped));
+    }
+    for section in of(reader, SectionKind::Program).filter(|section| !grouped.contains(&section.name)) {
+        let Some(name) = own_name(reader, section) else { continue };
+        let priority = priority(reader, section, PRIORITY);
+        let processes = program::read(reader, section, SectionKind::Program, name, merged);
+        groups.push(group(name, priority, GroupKind::Program, processes));
+    }
+    for section in of(reader, SectionKind::Listener) {
+        let name = section.name.split_once(':').map_or("", |(_, name)| name);
+        let priority = priority(reader, section, LISTENER_PRIORITY);
+        let kind = listener::read(reader, section);
+        let processes = program::read(reader, section, SectionKind::Listener, name, merged);
+        groups.push(group(name, priority, kind, processes));
+    }
+    for section in of(reader, SectionKind::Fcgi).filter(|section| !grouped.contains(&section.name)) {
+        groups.extend(fcgi(reader, section, merged));
+    }
+    groups.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
+    groups
+}
+
+fn of<'a>(reader: &Reader<'a>, kind: SectionKind) -> impl Iterator<Item = &'a Section> + use<'a> {
+    let sections = reader.document.sections().iter();
+    sections.filter(move |section| section_row(&section.name).is_some_and(|row| row.kind == kind))
+}
+
+fn group(name: &str, priority: i64, kind: GroupKind, processes: Vec<ProcessSpec>) -> GroupSpec {
+    let processes = processes.into_iter().map(Arc::new).collect();
+    GroupSpec { name: name.to_owned(), priority, kind, processes }
+}
+
+fn own_name<'s>(reader: &mut Reader<'_>, section: &'s Section) -> Option<&'s str> {
+    match value::name(section.name.split_once(':').map_or("", |(_, name)| name)) {
+        Ok(name) => Some(name),
+        Err(what) => {
+            reader.section_error(section, what);
+            None
+        }
+    }
+}
+
+/// Reads the priority of a section's group: the same key as its processes', with fewer names to expand.
+fn priority(reader: &mut Reader<'_>, section: &Section, default: i64) -> i64 {
+    let Some(entry) = reader.document.get(section, "priority") else { return default };
+    let text = reader.expand(entry, Scope::Here, &Names::default());
+    text.and_then(|text| integer(&text)).unwrap_or_else(|what| {
+        reader.entry_error(section, entry, what);
+        default
+    })
+}
+
+/// Reads a `[group:x]` with the programs it names.
+fn mixed(
+    reader: &mut Reader<'_>,
+    section: &Section,
+    merged: &[(String, String)],
+    grouped: &mut BTreeSet<String>,
+) -> Option<GroupSpec> {
+    let name = own_name(reader, section);
+    let mut draft = GroupDraft::default();
+    reader.apply(section, GROUP_ROWS.iter(), &Names::default(), &mut draft);
+    let mut processes = Vec::new();
+    for program in &draft.programs {
+        let Some(found) = member(reader, section, program) else { continue };
+        grouped.insert(found.name.clone());
+        let of = program::read(reader, found, SectionKind::Program, name.unwrap_or_default(), merged);
+        processes.extend(of);
+    }
+    Some(group(name?, draft.priority.unwrap_or(PRIORITY), GroupKind::Program, processes))
+}
+
+/// Finds the section that a group means by `program`.
+fn member<'a>(reader: &mut Reader<'a>, section: &Section, program: &str) -> Option<&'a Section> {
+    let document = reader.document;
+    let plain = document.section(&format!("program:{program}"));
+    let fcgi = document.section(&format!("fcgi-program:{program}"));
+    let entry = document.get(section, "programs")?;
+    match (plain, fcgi) {
+        (Some(found), None) => Some(found),
+        (None, Some(found)) => {
+            reader.section_warning(found, "has no socket of its own inside a group (as with supervisord)");
+            Some(found)
+        }
+        (Some(_), Some(_)) => {
+            let what = format!("`{program}` is both a program and an fcgi-program");
+            reader.entry_error(section, entry, what);
+            None
+        }
+        (None, None) => {
+            let known = document.sections().iter().filter_map(|known| known.name.split_once("program:"));
+            let near = nearest(program, known.map(|(_, name)| name));
+            let hint = near.map(|near| format!(" (did you mean {near}?)")).unwrap_or_default();
+            reader.entry_error(section, entry, format!("there is no [program:{program}]{hint}"));
+            None
+        }
+    }
+}
+
+fn fcgi(reader: &mut Reader<'_>, section: &Section, merged: &[(String, String)]) -> Option<GroupSpec> {
+    let name = own_name(reader, section)?;
+    let priority = priority(reader, section, PRIORITY);
+    let user = socket_user(reader, section);
+    let socket = pools::socket(reader, section, name, user.as_ref());
+    let processes = program::read(reader, section, SectionKind::Fcgi, name, merged);
+    Some(group(name, priority, GroupKind::Fcgi(socket?), processes))
+}
+
+/// Reads whom a socket file belongs to by default: the same key as the processes', with fewer names to expand.
+fn socket_user(reader: &mut Reader<'_>, section: &Section) -> Option<UserSpec> {
+    let entry = reader.document.get(section, "user")?;
+    let text = reader.expand(entry, Scope::Here, &Names::default());
+    match text.and_then(|text| (Value { text: &text, host: reader.host }).user()) {
+        Ok(user) => Some(user),
+        Err(what) => {
+            reader.entry_error(section, entry, what);
+            None
+        }
+    }
+}
+
+/// Returns what the daemon holds: of groups of one name the first, of processes of one name in a group the last,
+/// in the first's place. Upstream says nothing about it.
+pub(in crate::config) fn collapse(reader: &mut Reader<'_>, defined: &[GroupSpec]) -> FleetSpec {
+    let mut fleet = FleetSpec::default();
+    for group in defined {
+        if fleet.groups.iter().any(|known| known.name == group.name) {
+            let what =
+                format!("there are two groups called `{}`: the one of this section is ignored", group.name);
+            warn_at(reader, group, what);
+            continue;
+        }
+        let mut kept: Vec<Arc<ProcessSpec>> = Vec::with_capacity(group.processes.len());
+        for process in &group.processes {
+            match kept.iter_mut().find(|known| known.name == process.name) {
+                Some(known) => {
+                    let what = format!(
+                        "there are two processes called `{}`: the last one counts",
+                        process.namespec()
+                    );
+                    warn_at(reader, group, what);
+                    *known = Arc::clone(process);
+                }
+                None => kept.push(Arc::clone(process)),
+            }
+        }
+        fleet.groups.push(GroupSpec { processes: kept, ..group.clone() });
+    }
+    fleet
+}
+
+fn warn_at(reader: &mut Reader<'_>, group: &GroupSpec, what: String) {
+    let place = group.processes.first().map(|process| process.place.clone()).unwrap_or_default();
+    reader.report(Diagnostic::warning(place, what));
+}

@@ -1,0 +1,339 @@
+//! The command line of `visord`, which is supervisord's: `getopt` rules, one table.
+//!
+//! Options are only read here; what their values mean is decided by the key table when the configuration is
+//! loaded, so that `--loglevel` and `loglevel=` cannot differ. Must not print, exit or touch the system.
+//!
+//! ```
+//! use visor::daemon::options::parse;
+//! let options = parse(&["-n".into(), "-c".into(), "v.conf".into()]).unwrap();
+//! assert!(options.nodaemon && options.configuration.is_some());
+//! ```
+
+use crate::config::LoadRequest;
+use crate::config::search::{Search, search};
+use crate::model::Host;
+use std::path::{Path, PathBuf};
+
+/// What an option does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effect {
+    Help,
+    Version,
+    Configuration,
+    /// Sets the key of `[supervisord]` to the option's value.
+    Key,
+    /// Sets the key of `[supervisord]` to yes.
+    Flag,
+    /// Is read and has no effect: it is about Python's profiler.
+    Nothing,
+}
+
+/// An option: letter, long name (of a key: the key), what its value is called, what it does, and its line of help.
+struct Row {
+    short: Option<char>,
+    long: &'static str,
+    value: Option<&'static str>,
+    effect: Effect,
+    help: &'static str,
+}
+
+const fn row(
+    short: Option<char>,
+    long: &'static str,
+    value: Option<&'static str>,
+    effect: Effect,
+    help: &'static str,
+) -> Row {
+    Row { short, long, value, effect, help }
+}
+
+/// All options; `-?`, which has no long name, is an empty one.
+const ROWS: [Row; 21] = [
+    row(Some('c'), "configuration", Some("FILENAME"), Effect::Configuration, "read FILENAME"),
+    row(Some('n'), "nodaemon", None, Effect::Flag, "stay in the foreground"),
+    row(Some('h'), "help", None, Effect::Help, "print this text and exit"),
+    row(Some('?'), "", None, Effect::Help, "print this text and exit"),
+    row(Some('v'), "version", None, Effect::Version, "print the version and exit"),
+    row(Some('u'), "user", Some("USER"), Effect::Key, "become USER (a name or a number) at start"),
+    row(Some('m'), "umask", Some("UMASK"), Effect::Key, "use this file creation mask (octal)"),
+    row(Some('d'), "directory", Some("DIRECTORY"), Effect::Key, "change to DIRECTORY when daemonizing"),
+    row(Some('l'), "logfile", Some("FILENAME"), Effect::Key, "use FILENAME as main logfile"),
+    row(Some('y'), "logfile_maxbytes", Some("BYTES"), Effect::Key, "rotate the main logfile at this size"),
+    row(Some('z'), "logfile_backups", Some("NUM"), Effect::Key, "keep this many rotated main logfiles"),
+    row(Some('e'), "loglevel", Some("LEVEL"), Effect::Key, "log from LEVEL on (critical to blather)"),
+    row(Some('j'), "pidfile", Some("FILENAME"), Effect::Key, "write the pid to FILENAME"),
+    row(Some('i'), "identifier", Some("STR"), Effect::Key, "name of this daemon in events and logs"),
+    row(Some('q'), "childlogdir", Some("DIRECTORY"), Effect::Key, "put AUTO logs of programs there"),
+    row(Some('k'), "nocleanup", None, Effect::Flag, "keep the AUTO logs of earlier runs"),
+    row(Some('a'), "minfds", Some("NUM"), Effect::Key, "least number of open files needed"),
+    row(Some('t'), "strip_ansi", None, Effect::Flag, "remove escape sequences from logs of programs"),
+    row(None, "minprocs", Some("NUM"), Effect::Key, "least number of processes needed"),
+    row(Some('s'), "silent", None, Effect::Flag, "with -n: do not print the log as well"),
+    row(None, "profile_options", Some("LIST"), Effect::Nothing, "accepted, and of no effect"),
+];
+
+/// What the command line says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// `-c`.
+    pub configuration: Option<PathBuf>,
+    /// `-n` was given.
+    pub nodaemon: bool,
+    /// `-s` was given.
+    pub silent: bool,
+    /// Keys of `[supervisord]` with their texts, `nodaemon` and `silent` among them.
+    pub overrides: Vec<(&'static str, String)>,
+    /// Print [`help`] and exit.
+    pub help: bool,
+    /// Print the version and exit.
+    pub version: bool,
+}
+
+impl Options {
+    /// Returns the request that loads `file` under these options.
+    #[must_use]
+    pub fn load_request(&self, file: PathBuf) -> LoadRequest {
+        LoadRequest { file, overrides: self.overrides.clone(), strict: false }
+    }
+}
+
+/// A word of the command line, cut by the rules of `getopt`.
+struct Given {
+    row: &'static Row,
+    /// As typed, with its dashes and without its value.
+    typed: String,
+    value: String,
+}
+
+/// Reads the words after the program's name. Help and version end the reading where they stand, as upstream
+/// acts on them at once.
+///
+/// # Errors
+/// The text for the user, without `Error: `.
+pub fn parse(words: &[String]) -> Result<Options, String> {
+    let (given, rest) = cut(words)?;
+    if !rest.is_empty() {
+        return Err(format!("positional arguments are not supported: {}", rest.join(" ")));
+    }
+    let mut options = Options::default();
+    let mut seen: Vec<&'static str> = Vec::new();
+    for Given { row, typed, value } in given {
+        let repeatable = matches!(row.effect, Effect::Help | Effect::Version | Effect::Nothing);
+        if !repeatable && seen.contains(&row.long) {
+            return Err(format!("conflicting command line option '{typed}'"));
+        }
+        seen.push(row.long);
+        match row.effect {
+            Effect::Help => return Ok(Options { help: true, ..options }),
+            Effect::Version => return Ok(Options { version: true, ..options }),
+            Effect::Configuration => options.configuration = Some(value.into()),
+            Effect::Key => options.overrides.push((row.long, value)),
+            Effect::Flag => options.overrides.push((row.long, "true".to_owned())),
+            Effect::Nothing => {}
+        }
+    }
+    options.nodaemon = options.overrides.iter().any(|(key, _)| *key == "nodaemon");
+    options.silent = options.overrides.iter().any(|(key, _)| *key == "silent");
+    Ok(options)
+}
+
+/// Cuts the words into options and what follows them.
+fn cut(words: &[String]) -> Result<(Vec<Given>, &[String]), String> {
+    let mut given = Vec::new();
+    let mut rest = words;
+    while let Some((word, after)) = rest.split_first() {
+        if word == "-" || !word.starts_with('-') {
+            break;
+        }
+        rest = after;
+        if word == "--" {
+            break;
+        }
+        rest = match word.strip_prefix("--") {
+            Some(long) => cut_long(long, rest, &mut given)?,
+            None => cut_short(&word[1..], rest, &mut given)?,
+        };
+    }
+    Ok((given, rest))
+}
+
+/// Cuts `name` or `name=value`; a name may be abbreviated as long as it is told apart.
+fn cut_long<'w>(word: &str, rest: &'w [String], given: &mut Vec<Given>) -> Result<&'w [String], String> {
+    let (name, attached) = match word.split_once('=') {
+        Some((name, value)) => (name, Some(value.to_owned())),
+        None => (word, None),
+    };
+    let candidates: Vec<&'static Row> =
+        ROWS.iter().filter(|row| !row.long.is_empty() && row.long.starts_with(name)).collect();
+    let row = match candidates.iter().find(|row| row.long == name).or(candidates.first()) {
+        None => return Err(format!("option --{name} not recognized")),
+        Some(row) if row.long != name && candidates.len() > 1 => {
+            return Err(format!("option --{name} not a unique prefix"));
+        }
+        Some(row) => *row,
+    };
+    let typed = format!("--{}", row.long);
+    let (value, rest) = match (row.value.is_some(), attached) {
+        (false, Some(_)) => return Err(format!("option {typed} must not have an argument")),
+        (false, None) => (String::new(), rest),
+        (true, Some(value)) => (value, rest),
+        (true, None) => take_value(&typed, rest)?,
+    };
+    given.push(Given { row, typed, value });
+    Ok(rest)
+}
+
+/// Cuts the letters of one word; the first one that takes a value takes what follows it.
+fn cut_short<'w>(word: &str, rest: &'w [String], given: &mut Vec<Given>) -> Result<&'w [String], String> {
+    let mut letters = word.chars();
+    while let Some(letter) = letters.next() {
+        let row = ROWS.iter().find(|row| row.short == Some(letter));
+        let row = row.ok_or_else(|| format!("option -{letter} not recognized"))?;
+        let typed = format!("-{letter}");
+        if row.value.is_none() {
+            given.push(Given { row, typed, value: String::new() });
+            continue;
+        }
+        let attached = letters.as_str();
+        let (value, rest) =
+            if attached.is_empty() { take_value(&typed, rest)? } else { (attached.to_owned(), rest) };
+        given.push(Given { row, typed, value });
+        return Ok(rest);
+    }
+    Ok(rest)
+}
+
+fn take_value<'w>(typed: &str, rest: &'w [String]) -> Result<(String, &'w [String]), String> {
+    let (value, rest) = rest.split_first().ok_or_else(|| format!("option {typed} requires argument"))?;
+    Ok((value.clone(), rest))
+}
+
+/// Returns the help text for the program as it was called.
+#[must_use]
+pub fn help(program: &str) -> String {
+    let name = base_name(program);
+    let mut text =
+        format!("{name} -- run a set of applications as daemons.\n\nUsage: {name} [options]\n\nOptions:\n");
+    for row in &ROWS {
+        let short = row.short.map(|letter| format!("-{letter}"));
+        let long = (!row.long.is_empty()).then(|| format!("--{}", row.long));
+        let both: Vec<String> = short.into_iter().chain(long).collect();
+        let value = row.value.map(|value| format!(" {value}")).unwrap_or_default();
+        let column = format!("{}{value}", both.join("/"));
+        text.push_str(&format!("{column} -- {}\n", row.help));
+    }
+    text
+}
+
+/// Returns the last part of the path that a program was called by.
+#[must_use]
+pub fn base_name(program: &str) -> &str {
+    Path::new(program).file_name().and_then(|name| name.to_str()).unwrap_or("visord")
+}
+
+/// Returns the configuration to use: the one named, or the first that is found where supervisord looks.
+///
+/// # Errors
+/// The text for the user, when there is none; it names the places, and the files that are not trusted.
+pub fn configuration(options: &Options, program: &str, host: &dyn Host) -> Result<PathBuf, String> {
+    if let Some(named) = &options.configuration {
+        return Ok(named.clone());
+    }
+    let Search { found, skipped, tried } = search(Path::new(program), host);
+    if let Some(found) = found {
+        return Ok(found);
+    }
+    let places: Vec<String> = tried.iter().map(|place| place.display().to_string()).collect();
+    let mut text = format!(
+        "No config file found at default paths ({}); use the -c option to specify a config file at a different path",
+        places.join(", ")
+    );
+    for (file, why) in skipped {
+        text.push_str(&format!("; {} was passed over: {why}", file.display()));
+    }
+    Err(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Options, String> {
+        let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        parse(&words)
+    }
+
+    fn overrides(line: &str) -> String {
+        let options = parsed(line).expect(line);
+        let shown: Vec<String> =
+            options.overrides.iter().map(|(key, text)| format!("{key}={text}")).collect();
+        shown.join(" ")
+    }
+
+    #[test]
+    fn every_option_of_supervisord_is_known() {
+        assert_eq!(
+            overrides(
+                "-u u -m 022 -d / -l L -y 1MB -z 3 -e debug -j P -i I -q /tmp -a 10 --minprocs 5 -nkts"
+            ),
+            "user=u umask=022 directory=/ logfile=L logfile_maxbytes=1MB logfile_backups=3 loglevel=debug \
+             pidfile=P identifier=I childlogdir=/tmp minfds=10 minprocs=5 nodaemon=true nocleanup=true \
+             strip_ansi=true silent=true"
+        );
+        assert_eq!(parsed("-c f").map(|options| options.configuration), Ok(Some("f".into())));
+        assert_eq!(parsed("--profile_options=cumulative,calls"), Ok(Options::default()));
+    }
+
+    #[test]
+    fn words_are_cut_as_getopt_cuts_them() {
+        assert_eq!(overrides("-edebug -nlFILE"), "loglevel=debug nodaemon=true logfile=FILE");
+        assert_eq!(overrides("--loglevel=info"), "loglevel=info");
+        assert_eq!(overrides("--logl info --ident=x --noda"), "loglevel=info identifier=x nodaemon=true");
+        assert_eq!(overrides("--logfile a"), "logfile=a", "a whole name is no prefix");
+        assert_eq!(overrides("-e -n"), "loglevel=-n");
+        assert_eq!(overrides("-n --"), "nodaemon=true");
+    }
+
+    #[test]
+    fn mistakes_are_told_in_getopts_words() {
+        for (line, error) in [
+            ("-x", "option -x not recognized"),
+            ("--nope", "option --nope not recognized"),
+            ("--log a", "option --log not a unique prefix"),
+            ("-c", "option -c requires argument"),
+            ("--configuration", "option --configuration requires argument"),
+            ("--nodaemon=1", "option --nodaemon must not have an argument"),
+            ("-n --nodaemon", "conflicting command line option '--nodaemon'"),
+            ("-c a -c b", "conflicting command line option '-c'"),
+            ("start", "positional arguments are not supported: start"),
+            ("-n start -c f", "positional arguments are not supported: start -c f"),
+        ] {
+            assert_eq!(parsed(line), Err(error.to_owned()), "{line}");
+        }
+    }
+
+    #[test]
+    fn help_and_version_act_where_they_stand() {
+        for line in ["-h", "-?", "--help", "--he", "-n -h -n -n"] {
+            assert!(parsed(line).expect(line).help, "{line}");
+        }
+        assert!(parsed("-v --help").expect("version").version);
+        assert!(parsed("-n -n -h").is_err());
+    }
+
+    #[test]
+    fn help_says_what_supervisords_users_look_for() {
+        let text = help("/usr/bin/supervisord");
+        assert!(text.starts_with("supervisord -- run a set of applications as daemons."), "{text}");
+        assert!(text.contains("-l/--logfile FILENAME -- use FILENAME as main logfile"), "{text}");
+        assert!(help("visord").starts_with("visord -- run a set of applications"));
+    }
+
+    #[test]
+    fn every_key_option_is_a_key_of_the_table() {
+        for row in ROWS.iter().filter(|row| matches!(row.effect, Effect::Key | Effect::Flag)) {
+            let key = crate::config::keys::find(crate::config::keys::SectionKind::Daemon, row.long);
+            assert!(key.is_some(), "{}", row.long);
+        }
+    }
+}
