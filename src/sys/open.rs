@@ -60,6 +60,8 @@ impl fmt::Display for OpenError {
     }
 }
 
+impl std::error::Error for OpenError {}
+
 /// A directory and a name in it that is no symbolic link: all others have been followed.
 #[derive(Debug)]
 pub struct Spot {
@@ -261,4 +263,17 @@ fn is_trusted(uid: u32) -> bool {
 /// Whether anybody but root and us can put names into a directory.
 fn others_can_write(dir: &FileStat) -> bool {
     !is_trusted(dir.st_uid) || dir.st_mode & 0o022 != 0
+}
+
+/// Opens one of our own standard streams a second time, so that it can be non-blocking here without being so
+/// for whoever shares it. None where there is no second way in: a socket, a regular file, another platform.
+#[must_use]
+pub fn standard_stream_again(number: i32) -> Option<File> {
+    let path = format!("/proc/self/fd/{number}");
+    let found = nix::sys::stat::stat(path.as_str()).ok()?;
+    if !matches!(kind(&found), SFlag::S_IFIFO | SFlag::S_IFCHR) {
+        return None;
+    }
+    let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    open(path.as_str(), flags, Mode::empty()).ok().map(File::from)
 }

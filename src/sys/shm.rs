@@ -166,6 +166,12 @@ pub struct Region {
 }
 
 impl Region {
+    /// Returns the descriptor whose duplicates keep the contents of the whole area alive.
+    #[must_use]
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.map.fd.as_fd()
+    }
+
     /// Returns the length in bytes.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -1,0 +1,168 @@
+//! The bounded pool of journaled buffers, in memory that outlives this process.
+//!
+//! Slots are handed out last in, first out: a quiet daemon touches one and the same. Knows no streams.
+//! Example: `Pool::create()?`, and its `fd()` goes to the keeper; after a crash `Pool::adopt(fd)?`.
+
+use super::sink::StreamId;
+use super::slot::{HEADER_BYTES, SLOT_BYTES, Slot, SlotState};
+use crate::sys::shm::{PAGE, Region, SharedMem};
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Slots in a pool: enough for the disk to be busy while pipes are read, few enough that a frozen disk costs
+/// 1 MiB and no more.
+pub const SLOTS: usize = 16;
+
+/// Slots that one stream may have under way, so that a flood leaves room for others.
+pub const SLOTS_PER_STREAM_MAX: usize = 6;
+
+/// How many slots must have come back before whoever waits for one is told.
+const WAKE_AT: usize = 3;
+
+/// Says that a file is a pool, and of which layout.
+const MAGIC: u64 = u64::from_be_bytes(*b"VISORLG1");
+
+const LENGTH: usize = PAGE + SLOTS * (HEADER_BYTES + SLOT_BYTES);
+
+/// No stream uses the slot.
+const NOBODY: u64 = u64::MAX;
+
+/// The buffers; shared by the reactor and the disk worker.
+#[derive(Debug)]
+pub struct Pool {
+    head: Region,
+    free: Mutex<Vec<Slot>>,
+    left_over: Mutex<Vec<Slot>>,
+    owners: [AtomicU64; SLOTS],
+    /// Number of free slots at which somebody is to be told; 0 when nobody waits.
+    wanted: AtomicUsize,
+    first_sequence: u64,
+}
+
+impl Pool {
+    /// Makes an empty pool.
+    ///
+    /// # Errors
+    /// As [`SharedMem::create`].
+    pub fn create() -> io::Result<Pool> {
+        let memory = SharedMem::create(c"visor-logs", LENGTH)?;
+        memory.store(0, MAGIC);
+        Ok(Pool::over(memory))
+    }
+
+    /// Takes over the pool of an earlier process, which must be dead.
+    ///
+    /// # Errors
+    /// `InvalidData` when it is no pool of this layout; else as mmap(2).
+    pub fn adopt(fd: OwnedFd) -> io::Result<Pool> {
+        let memory = SharedMem::from_fd(fd, LENGTH)?;
+        if memory.load(0) != MAGIC {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "use log buffers of another layout"));
+        }
+        Ok(Pool::over(memory))
+    }
+
+    fn over(memory: SharedMem) -> Pool {
+        let lengths: Vec<usize> =
+            std::iter::once(PAGE).chain([HEADER_BYTES, SLOT_BYTES].repeat(SLOTS)).collect();
+        let mut regions = memory.into_regions(&lengths).into_iter();
+        let head = regions.next().unwrap_or_else(|| unreachable!("the first length is there"));
+        let mut slots = Vec::with_capacity(SLOTS);
+        while let (Some(header), Some(data)) = (regions.next(), regions.next()) {
+            slots.push(Slot::new(slots.len(), header, data));
+        }
+        let first_sequence = slots.iter().map(Slot::sequence).max().unwrap_or(0) + 1;
+        // The lowest comes last, to be taken first.
+        slots.reverse();
+        let (free, mut left_over): (Vec<_>, Vec<_>) =
+            slots.into_iter().partition(|slot| slot.state() == SlotState::Free);
+        left_over.sort_by_key(Slot::sequence);
+        let owners = std::array::from_fn(|_| AtomicU64::new(NOBODY));
+        for slot in &left_over {
+            owners[slot.index].store(slot.stream().0, Ordering::Relaxed);
+        }
+        Pool {
+            head,
+            free: Mutex::new(free),
+            left_over: Mutex::new(left_over),
+            owners,
+            wanted: AtomicUsize::new(0),
+            first_sequence,
+        }
+    }
+
+    /// Returns the descriptor that keeps the buffers alive; a duplicate belongs into the keeper.
+    #[must_use]
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.head.fd()
+    }
+
+    /// Returns a number above those of all earlier reads.
+    #[must_use]
+    pub fn first_sequence(&self) -> u64 {
+        self.first_sequence
+    }
+
+    /// Takes a free slot for `stream`; None when there is none or the stream has its share.
+    pub fn take(&self, stream: StreamId) -> Option<Slot> {
+        if self.used_by(stream) >= SLOTS_PER_STREAM_MAX {
+            return None;
+        }
+        let slot = self.lock().pop()?;
+        self.owners[slot.index].store(stream.0, Ordering::Relaxed);
+        Some(slot)
+    }
+
+    /// Puts a slot back, whatever was in it; returns whether somebody is to be told, who waits for slots.
+    pub fn give_back(&self, mut slot: Slot) -> bool {
+        slot.free();
+        self.owners[slot.index].store(NOBODY, Ordering::Relaxed);
+        let mut free = self.lock();
+        free.push(slot);
+        let wanted = self.wanted.load(Ordering::Relaxed);
+        wanted > 0 && free.len() >= wanted && self.take_hunger()
+    }
+
+    /// Asks to be told when slots have come back: several, for one at a time is a costly way to work. Returns
+    /// false when there is something to take already.
+    pub fn wait_for_slot(&self, stream: StreamId) -> bool {
+        let free = self.lock();
+        if !free.is_empty() && self.used_by(stream) < SLOTS_PER_STREAM_MAX {
+            return false;
+        }
+        self.wanted.store(free.len() + WAKE_AT, Ordering::Relaxed);
+        true
+    }
+
+    /// Returns whether somebody waits, and forgets it: the worker asks before it goes to sleep, when no more
+    /// slots can come back.
+    pub fn take_hunger(&self) -> bool {
+        self.wanted.swap(0, Ordering::Relaxed) > 0
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Slot>> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns how many slots a stream has under way.
+    #[must_use]
+    pub fn used_by(&self, stream: StreamId) -> usize {
+        self.owners.iter().filter(|owner| owner.load(Ordering::Relaxed) == stream.0).count()
+    }
+
+    /// Returns what an earlier process left unfinished, in the order of its reads.
+    pub fn take_left_over(&self) -> Vec<Slot> {
+        std::mem::take(&mut *self.left_over.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Gives the memory of unused slots back to the system; the next one to be used keeps its first pages.
+    pub fn discard_unused(&self) {
+        let mut free = self.lock();
+        let last = free.len().saturating_sub(1);
+        for (place, slot) in free.iter_mut().enumerate() {
+            slot.discard(place == last);
+        }
+    }
+}

@@ -1,0 +1,542 @@
+//! The reactor's side: reads the pipes of all programs fairly, into journaled slots, and never leaves one unread.
+//!
+//! A quiet stream is watched by the poll. One that keeps writing a little leaves the poll and is looked at
+//! again after a rest, so that the next read is a full one ([`rest`](super::rest)). When no slot is free for
+//! long, because the disk stands still, output is read and dropped, and counted. Knows no files and no names.
+//!
+//! Example: `pump.attach(stream, pipe, Some(sink), StreamOptions::default())?`, then for each event of the
+//! poll with its token `pump.ready(stream)`, and `pump.tick(now)` in every turn and at `next_deadline`.
+
+use super::disk::{Inlet, Lost};
+use super::pool::Pool;
+use super::rest::{Pace, Rest, Visit};
+use super::sink::{Route, SinkId, StreamId, Target};
+use super::slot::{GUARD_BYTES, Reading, SLOT_BYTES};
+use super::strip::Strip;
+use crate::model::Time;
+use crate::sys::pipe::{self, Peeper};
+use crate::sys::{fd, shm};
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
+use std::collections::{BTreeMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Most bytes read in one turn of the loop, over all streams: a millisecond or less, so that requests wait no longer.
+pub const TURN_BYTES: usize = 1 << 20;
+
+/// Most bytes read from one stream before the next one has its turn.
+pub const VISIT_BYTES: usize = 4 * SLOT_BYTES;
+
+/// How long no slot may come free before output is read and dropped, so that no program waits for a frozen disk.
+pub const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long after the last large read the memory of unused slots is given back.
+pub const DISCARD_AFTER: Duration = Duration::from_secs(1);
+
+/// Bytes read at once while dropping.
+const SCRATCH_BYTES: usize = 16 * 1024;
+
+/// What is to happen with a stream besides going into its log.
+#[derive(Clone, Debug, Default)]
+pub struct StreamOptions {
+    /// The bytes are handed out by [`Pump::take_events`] as well.
+    pub observe: bool,
+    /// ANSI escape sequences are removed, from what is handed out too.
+    pub strip: bool,
+    /// Each line goes to the system log too, with this name before it.
+    pub syslog: Option<String>,
+}
+
+/// What the pump has to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PumpEvent {
+    /// Bytes of a stream that is observed.
+    Observed(StreamId, Vec<u8>),
+    /// A stream has ended and everything of it is handed over: its pipe is closed.
+    Closed(StreamId),
+}
+
+struct Stream {
+    fd: OwnedFd,
+    route: Route,
+    encoded: Vec<u8>,
+    observe: bool,
+    strip: Option<Strip>,
+    pace: Pace,
+    queued: bool,
+    /// Bytes still to be read after the program has ended.
+    left: Option<usize>,
+    lost: u64,
+    lost_in_line: bool,
+}
+
+/// The pipes of all programs.
+pub struct Pump {
+    registry: Registry,
+    base: usize,
+    pool: Arc<Pool>,
+    inlet: Arc<dyn Inlet>,
+    streams: BTreeMap<StreamId, Stream>,
+    /// Streams that have something to read, in the order of their turns.
+    drive: VecDeque<StreamId>,
+    /// Streams that wait for a slot.
+    waiting: VecDeque<StreamId>,
+    waiting_since: Time,
+    dropping: bool,
+    rest: Rest,
+    events: Vec<PumpEvent>,
+    sequence: u64,
+    random: u64,
+    peeper: Option<Peeper>,
+    scratch: Vec<u8>,
+    discard_at: Option<Time>,
+}
+
+/// How a visit to a stream ended, other than by emptying its pipe.
+enum Stop {
+    More,
+    NoSlot,
+    Ended,
+    /// Somebody else took what was there.
+    Empty,
+}
+
+/// Reads at least one byte.
+fn read_some(fd: &OwnedFd, buffer: &mut [u8]) -> Result<usize, Stop> {
+    match nix::unistd::read(fd, buffer) {
+        Ok(0) => Err(Stop::Ended),
+        Ok(read) => Ok(read),
+        Err(_) => Err(Stop::Empty),
+    }
+}
+
+impl Pump {
+    /// Returns a pump whose streams are polled with the token `base` plus their number.
+    #[must_use]
+    pub fn new(registry: Registry, base: usize, pool: Arc<Pool>, inlet: Arc<dyn Inlet>) -> Pump {
+        let sequence = pool.first_sequence();
+        Pump {
+            registry,
+            base,
+            pool,
+            inlet,
+            streams: BTreeMap::new(),
+            drive: VecDeque::new(),
+            waiting: VecDeque::new(),
+            waiting_since: Time(0),
+            dropping: false,
+            rest: Rest::default(),
+            events: Vec::new(),
+            sequence,
+            random: RandomState::new().hash_one(std::process::id()),
+            peeper: Peeper::new().ok(),
+            scratch: Vec::new(),
+            discard_at: None,
+        }
+    }
+
+    /// Returns the stream that a token of the poll belongs to.
+    #[must_use]
+    pub fn stream_of(&self, token: Token) -> Option<StreamId> {
+        let stream = StreamId(token.0.checked_sub(self.base)? as u64);
+        self.streams.contains_key(&stream).then_some(stream)
+    }
+
+    /// Begins to read a pipe, into the log that was opened as `sink` or into none.
+    ///
+    /// # Errors
+    /// `NotFound` for a sink that is not open; else as epoll_ctl(2).
+    pub fn attach(
+        &mut self,
+        stream: StreamId,
+        fd: OwnedFd,
+        sink: Option<SinkId>,
+        options: StreamOptions,
+    ) -> io::Result<()> {
+        let file = match sink {
+            Some(sink) => Some(self.inlet.spec(sink).ok_or(io::ErrorKind::NotFound)?),
+            None => None,
+        };
+        fd::set_nonblocking(&fd, true)?;
+        let token = Token(self.base + usize::try_from(stream.0).unwrap_or(usize::MAX - self.base));
+        self.registry.register(&mut SourceFd(&fd.as_raw_fd()), token, Interest::READABLE)?;
+        let route = Route { file, syslog: options.syslog, strip: options.strip };
+        let strip = (options.observe && options.strip).then(Strip::default);
+        let encoded = route.encode();
+        let (pace, observe) = (Pace::new(pipe::capacity(&fd)), options.observe);
+        let new = Stream {
+            fd,
+            route,
+            encoded,
+            observe,
+            strip,
+            pace,
+            queued: false,
+            left: None,
+            lost: 0,
+            lost_in_line: false,
+        };
+        self.streams.insert(stream, new);
+        Ok(())
+    }
+
+    /// Changes whether the bytes of a stream are handed out.
+    pub fn observe(&mut self, stream: StreamId, observe: bool) {
+        if let Some(found) = self.streams.get_mut(&stream) {
+            found.observe = observe;
+            found.strip = (observe && found.route.strip).then(|| found.strip.unwrap_or_default());
+        }
+    }
+
+    /// The poll says that a stream has something to read, or has ended.
+    pub fn ready(&mut self, stream: StreamId) {
+        self.enqueue(stream);
+    }
+
+    /// The program has ended: what is in its pipe by now is read, then the pipe is closed, whoever else may
+    /// still hold its other end.
+    pub fn finish(&mut self, stream: StreamId) {
+        if let Some(found) = self.streams.get_mut(&stream) {
+            found.left = Some(pipe::available(&found.fd).unwrap_or(0));
+            self.enqueue(stream);
+        }
+    }
+
+    /// Whether nothing of any stream is left to be read or handed over.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.streams.is_empty()
+    }
+
+    /// The worker says that slots have come back.
+    pub fn slots_freed(&mut self) {
+        self.dropping = false;
+        self.scratch = Vec::new();
+        self.drive.extend(std::mem::take(&mut self.waiting));
+    }
+
+    /// Returns what there is to say since the last call.
+    #[must_use]
+    pub fn take_events(&mut self) -> Vec<PumpEvent> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// Returns when [`Pump::tick`] has something to do: the past when at once, None when only the poll or the
+    /// worker can bring work.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Time> {
+        if !self.drive.is_empty() {
+            return Some(Time(0));
+        }
+        let patience = (!self.waiting.is_empty()).then(|| self.waiting_since.after(PATIENCE));
+        [patience, self.rest.next_deadline(), self.discard_at].into_iter().flatten().min()
+    }
+
+    /// Reads what is ready, one stream after the other, up to [`TURN_BYTES`].
+    pub fn tick(&mut self, now: Time) {
+        while let Some(stream) = self.rest.due(now) {
+            self.enqueue(stream);
+        }
+        if !self.waiting.is_empty() && now >= self.waiting_since.after(PATIENCE) {
+            self.dropping = true;
+            self.drive.extend(std::mem::take(&mut self.waiting));
+        }
+        let mut budget = TURN_BYTES;
+        // A stream that is put back behind the others comes again only while the budget lasts.
+        while budget > 0
+            && let Some(stream) = self.drive.pop_front()
+        {
+            self.visit(stream, now, &mut budget);
+        }
+        if self.discard_at.is_some_and(|at| now >= at) && self.drive.is_empty() {
+            self.discard_at = None;
+            self.inlet.discard_unused();
+        }
+    }
+
+    fn enqueue(&mut self, stream: StreamId) {
+        if let Some(found) = self.streams.get_mut(&stream)
+            && !found.queued
+        {
+            found.queued = true;
+            self.drive.push_back(stream);
+        }
+    }
+
+    fn visit(&mut self, id: StreamId, now: Time, budget: &mut usize) {
+        let Some(mut stream) = self.streams.remove(&id) else { return };
+        stream.queued = false;
+        let mut total = 0;
+        let stop = self.read_all(id, &mut stream, &mut total);
+        *budget = budget.saturating_sub(total.max(1));
+        if total > shm::PAGE {
+            self.discard_at = Some(now.after(DISCARD_AFTER));
+        }
+        match stop {
+            Ok(()) | Err(Stop::Empty) => self.settle(id, &mut stream, total, now),
+            Err(Stop::More) => {
+                stream.queued = true;
+                self.drive.push_back(id);
+            }
+            Err(Stop::NoSlot) => {
+                stream.queued = true;
+                if !self.pool.wait_for_slot(id) {
+                    self.drive.push_back(id);
+                } else {
+                    if self.waiting.is_empty() {
+                        self.waiting_since = now;
+                    }
+                    self.waiting.push_back(id);
+                }
+            }
+            Err(Stop::Ended) => return self.close(id, stream),
+        }
+        self.streams.insert(id, stream);
+    }
+
+    /// Reads until the pipe is empty; fails with why it stopped earlier.
+    fn read_all(&mut self, id: StreamId, stream: &mut Stream, total: &mut usize) -> Result<(), Stop> {
+        loop {
+            let mut available = pipe::available(&stream.fd).unwrap_or(0);
+            if let Some(left) = stream.left {
+                available = available.min(left);
+            }
+            if available == 0 {
+                let ended = stream.left.is_some() || pipe::is_hung_up(&stream.fd).unwrap_or(true);
+                return if ended { Err(Stop::Ended) } else { Ok(()) };
+            }
+            if *total >= VISIT_BYTES {
+                return Err(Stop::More);
+            }
+            let len = available.min(SLOT_BYTES);
+            let read = match self.read_one(id, stream, len) {
+                Err(Stop::NoSlot) if self.dropping => self.read_and_drop(id, stream, len)?,
+                other => other?,
+            };
+            *total += read;
+            stream.left = stream.left.map(|left| left.saturating_sub(read));
+            // A stream that comes back after a rest anyway need not be asked again whether it is empty.
+            if stream.pace.is_resting() && read < SLOT_BYTES && read == available && stream.left.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reads `len` bytes, which are there, into a slot, and hands it over.
+    fn read_one(&mut self, id: StreamId, stream: &mut Stream, len: usize) -> Result<usize, Stop> {
+        let mut slot = self.pool.take(id).ok_or(Stop::NoSlot)?;
+        self.report_lost(stream);
+        let journaled = !stream.route.is_none();
+        let guard = if journaled { self.guard(stream, len) } else { [0; GUARD_BYTES] };
+        let reading = Reading { sequence: self.sequence, stream: id, route: &stream.encoded, len };
+        let buffer = slot.begin(reading, &guard);
+        self.sequence += 1;
+        let read = match read_some(&stream.fd, buffer) {
+            Ok(read) => read,
+            Err(stop) => {
+                self.pool.give_back(slot);
+                return Err(stop);
+            }
+        };
+        slot.filled(read);
+        if stream.observe {
+            self.observed(id, stream, slot.bytes());
+        }
+        if journaled {
+            self.inlet.submit(slot);
+        } else {
+            self.pool.give_back(slot);
+        }
+        Ok(read)
+    }
+
+    /// Reads without keeping anything, because no slot comes free.
+    fn read_and_drop(&mut self, id: StreamId, stream: &mut Stream, len: usize) -> Result<usize, Stop> {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.resize(SCRATCH_BYTES, 0);
+        let result = read_some(&stream.fd, &mut scratch[..len.min(SCRATCH_BYTES)]);
+        if let Ok(read) = result {
+            stream.lost += read as u64;
+            stream.lost_in_line = scratch[read - 1] != b'\n';
+            if stream.observe {
+                self.observed(id, stream, &scratch[..read]);
+            }
+        }
+        self.scratch = scratch;
+        result
+    }
+
+    fn report_lost(&self, stream: &mut Stream) {
+        let bytes = std::mem::take(&mut stream.lost);
+        if bytes == 0 {
+            return;
+        }
+        let target = stream.route.file.as_ref().map_or(Target::Syslog, |file| file.target.clone());
+        let why = "the disk did not take it in time";
+        self.inlet.lost(Lost { target, bytes, in_line: stream.lost_in_line, why });
+    }
+
+    fn observed(&mut self, id: StreamId, stream: &mut Stream, bytes: &[u8]) {
+        let bytes = match &mut stream.strip {
+            None => bytes.to_vec(),
+            Some(strip) => {
+                let mut plain = Vec::with_capacity(bytes.len());
+                strip.feed(bytes, None, &mut plain);
+                plain
+            }
+        };
+        self.events.push(PumpEvent::Observed(id, bytes));
+    }
+
+    /// Returns bytes that differ from the last of the next `len` in the pipe: by chance where they are many,
+    /// and where they are few by looking at them first.
+    fn guard(&mut self, stream: &Stream, len: usize) -> [u8; GUARD_BYTES] {
+        let mut guard = [0; GUARD_BYTES];
+        guard[..8].copy_from_slice(&self.next_random().to_ne_bytes());
+        guard[8..].copy_from_slice(&self.next_random().to_ne_bytes());
+        if len < GUARD_BYTES {
+            let short = &mut guard[..len];
+            match &self.peeper {
+                Some(peeper) if peeper.peek(&stream.fd, short).is_ok() => {
+                    short.iter_mut().for_each(|byte| *byte = !*byte);
+                }
+                // Bytes that no text has (UTF-8 never uses the last eight values).
+                _ => short.iter_mut().for_each(|byte| *byte |= 0xf8),
+            }
+        }
+        guard
+    }
+
+    /// Steps a splitmix64 generator; nobody but a guard depends on it.
+    fn next_random(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.random;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Decides how an emptied stream is waited for: by the poll, or by a rest.
+    fn settle(&mut self, id: StreamId, stream: &mut Stream, total: usize, now: Time) {
+        let token = Token(self.base + usize::try_from(id.0).unwrap_or(usize::MAX - self.base));
+        let raw = stream.fd.as_raw_fd();
+        let visit = Visit { stream: id, fd: &stream.fd, total, now };
+        match self.rest.settle(&mut stream.pace, visit) {
+            super::rest::Step::Stay => {}
+            super::rest::Step::Leave => {
+                let _ = self.registry.deregister(&mut SourceFd(&raw));
+            }
+            super::rest::Step::Watch => {
+                // Data that came meanwhile is told at once.
+                let _ = self.registry.register(&mut SourceFd(&raw), token, Interest::READABLE);
+            }
+        }
+    }
+
+    fn close(&mut self, id: StreamId, mut stream: Stream) {
+        self.report_lost(&mut stream);
+        self.rest.forget(id, &mut stream.pace);
+        let _ = self.registry.deregister(&mut SourceFd(&stream.fd.as_raw_fd()));
+        self.inlet.end(id);
+        self.events.push(PumpEvent::Closed(id));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::disk::{Disk, Event};
+    use super::super::sink::SinkSpec;
+    use super::*;
+    use crate::sys::clock;
+    use std::fs::File;
+    use std::io::Write;
+    use std::path::Path;
+
+    type Error = Box<dyn std::error::Error>;
+
+    /// How long a test waits for anything before it fails.
+    const DEADLINE: Duration = Duration::from_secs(20);
+
+    /// A reactor with nothing but a pump in it.
+    struct Bench {
+        poll: mio::Poll,
+        pump: Pump,
+        disk: Disk<u32>,
+        notes: Vec<String>,
+    }
+
+    impl Bench {
+        fn new() -> Result<Bench, Error> {
+            let poll = mio::Poll::new()?;
+            let waker = mio::Waker::new(poll.registry(), Token(0))?;
+            let pool = Arc::new(Pool::create()?);
+            let disk = Disk::start(Arc::clone(&pool), Box::new(move || drop(waker.wake())))?;
+            let pump = Pump::new(poll.registry().try_clone()?, 100, pool, disk.inlet());
+            Ok(Bench { poll, pump, disk, notes: Vec::new() })
+        }
+
+        /// Turns the loop until `done` says so; returns what the pump said meanwhile.
+        fn run(
+            &mut self,
+            mut done: impl FnMut(&mut Pump, &[PumpEvent]) -> bool,
+        ) -> Result<Vec<PumpEvent>, Error> {
+            let (start, mut said) = (clock::now(), Vec::new());
+            let mut events = mio::Events::with_capacity(64);
+            while !done(&mut self.pump, &said) {
+                let now = clock::now();
+                if now.since(start) > DEADLINE {
+                    return Err(format!("nothing more came than {said:?}").into());
+                }
+                let deadline = self.pump.next_deadline().unwrap_or(start.after(DEADLINE));
+                self.poll.poll(&mut events, Some(deadline.since(now)))?;
+                for event in &events {
+                    if let Some(stream) = self.pump.stream_of(event.token()) {
+                        self.pump.ready(stream);
+                    }
+                }
+                for event in self.disk.drain() {
+                    match event {
+                        Event::SlotFree => self.pump.slots_freed(),
+                        other => self.notes.push(format!("{other:?}")),
+                    }
+                }
+                self.pump.tick(clock::now());
+                said.extend(self.pump.take_events());
+            }
+            Ok(said)
+        }
+    }
+
+    fn log(path: &Path) -> SinkSpec {
+        SinkSpec::file(path, 0, 0)
+    }
+
+    #[test]
+    fn what_a_program_writes_is_in_its_log() -> Result<(), Error> {
+        let dir = tempfile::tempdir()?;
+        let path = dir.path().join("log");
+        let mut bench = Bench::new()?;
+        let sink = bench.disk.open(log(&path));
+        let (read, write) = fd::pipe()?;
+        bench.pump.attach(
+            StreamId(1),
+            read,
+            Some(sink),
+            StreamOptions { observe: true, ..Default::default() },
+        )?;
+        let mut write = File::from(write);
+        write.write_all(b"x\n")?;
+        let said = bench.run(|_, said| !said.is_empty())?;
+        assert_eq!(said, [PumpEvent::Observed(StreamId(1), b"x\n".to_vec())]);
+        drop(write);
+        let said = bench.run(|pump, _| pump.is_empty())?;
+        assert_eq!(said, [PumpEvent::Closed(StreamId(1))]);
+        assert!(bench.disk.stop(DEADLINE));
+        assert_eq!(std::fs::read(&path)?, b"x\n");
+        Ok(())
+    }
+}

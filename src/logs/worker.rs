@@ -1,0 +1,273 @@
+//! The disk worker's thread: takes jobs in order and does them, however long the file system takes.
+//!
+//! Knows no pipes and no reactor. Started by [`super::disk::Disk::start`], which is also how it is reached.
+
+use super::crash;
+use super::disk::{Event, Job, Lost, Shared};
+use super::sink::{Route, SinkId, SinkSpec, StreamId, Target};
+use super::slot::{Slot, SlotState};
+use super::strip::Strip;
+use super::syslog::Syslog;
+use super::writer::{Note, Writer};
+use crate::sys::open::OpenError;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Most slots that wait for the rest of a line or of an escape sequence; beyond them lines may be torn where
+/// streams share a file, so that reading never comes to a halt.
+const HELD_MAX: usize = 6;
+
+/// A log and how many sinks lead to it.
+struct Shelf {
+    writer: Writer,
+    holders: u32,
+}
+
+/// The thread's own state.
+pub(super) struct Worker<T> {
+    shared: Arc<Shared<T>>,
+    logs: BTreeMap<Target, Shelf>,
+    sinks: BTreeMap<SinkId, Target>,
+    syslog: Syslog,
+    /// Slots whose last bytes wait for what comes after them.
+    held: BTreeMap<StreamId, Slot>,
+    replaying: bool,
+}
+
+impl<T> Worker<T> {
+    pub(super) fn new(shared: Arc<Shared<T>>) -> Worker<T> {
+        Worker {
+            shared,
+            logs: BTreeMap::new(),
+            sinks: BTreeMap::new(),
+            syslog: Syslog::default(),
+            held: BTreeMap::new(),
+            replaying: false,
+        }
+    }
+
+    /// Works until it is stopped.
+    pub(super) fn run(mut self) {
+        self.replay();
+        loop {
+            let shared = Arc::clone(&self.shared);
+            let job = shared.next(|| self.tell_hungry());
+            match job {
+                Job::Open(sink, spec) => self.open(sink, spec),
+                Job::Close(sink) => self.close(sink),
+                Job::Clear(sink) => self.clear(sink),
+                Job::ReopenAll => self.reopen_all(),
+                Job::Lines(sink, bytes) => self.lines(sink, &bytes),
+                Job::Slot(slot) => self.slot(slot),
+                Job::End(stream) => self.end(stream),
+                Job::Lost(lost) => self.lost(&lost),
+                Job::Run(work) => self.shared.emit(Event::Done(work())),
+                Job::Discard => self.shared.pool.discard_unused(),
+                Job::Stop => break,
+            }
+        }
+        let streams: Vec<StreamId> = self.held.keys().copied().collect();
+        streams.into_iter().for_each(|stream| self.end(stream));
+        self.shared.set_stopped();
+    }
+
+    /// Finishes what an earlier process left: every step of it can be repeated.
+    pub(super) fn replay(&mut self) {
+        self.replaying = true;
+        let (mut slots, mut bytes) = (0, 0);
+        for mut slot in self.shared.pool.take_left_over() {
+            if slot.state() == SlotState::Reading && !slot.read_happened() {
+                self.give_back(slot);
+                continue;
+            }
+            let len = slot.len();
+            slot.filled(len);
+            slots += 1;
+            bytes += (len - slot.progress().done.min(len)) as u64;
+            self.slot(slot);
+        }
+        self.replaying = false;
+        self.logs.retain(|_, shelf| shelf.holders > 0 || shelf.writer.is_dropping());
+        if slots > 0 {
+            self.shared.emit(Event::Recovered { slots, bytes });
+        }
+    }
+
+    fn open(&mut self, sink: SinkId, spec: SinkSpec) {
+        let target = spec.target.clone();
+        let result = if target == Target::Syslog { Ok(()) } else { self.open_log(spec) };
+        if result.is_ok() {
+            self.sinks.insert(sink, target);
+        }
+        self.shared.emit(Event::Opened { sink, result });
+    }
+
+    fn open_log(&mut self, spec: SinkSpec) -> Result<(), OpenError> {
+        let target = spec.target.clone();
+        let shelf = self.logs.entry(target.clone()).or_insert_with(|| Shelf::new(spec.clone()));
+        shelf.writer.set_spec(spec);
+        let result = shelf.writer.open();
+        match &result {
+            Ok(()) => shelf.holders += 1,
+            Err(_) if shelf.holders == 0 => {
+                self.logs.remove(&target);
+            }
+            Err(_) => {}
+        }
+        result
+    }
+
+    fn close(&mut self, sink: SinkId) {
+        let Some(target) = self.sinks.remove(&sink) else { return };
+        if let Some(shelf) = self.logs.get_mut(&target) {
+            shelf.holders = shelf.holders.saturating_sub(1);
+            if shelf.holders == 0 {
+                self.logs.remove(&target);
+            }
+        }
+    }
+
+    fn clear(&mut self, sink: SinkId) {
+        let shelf = self.sinks.get(&sink).and_then(|target| self.logs.get_mut(target));
+        let result = shelf.map_or(Ok(()), |shelf| shelf.writer.clear());
+        self.shared.emit(Event::Cleared { sink, result });
+    }
+
+    fn reopen_all(&mut self) {
+        for (target, shelf) in &mut self.logs {
+            if let Err(error) = shelf.writer.reopen() {
+                let target = target.path().display().to_string();
+                let note = Note::Warning(format!("cannot open {target} again: {error}"));
+                self.shared.emit(Event::Log { target, note });
+            }
+        }
+    }
+
+    fn lines(&mut self, sink: SinkId, bytes: &[u8]) {
+        let mut notes = Vec::new();
+        let Some(target) = self.sinks.get(&sink) else { return };
+        if *target == Target::Syslog {
+            self.syslog.send_own(bytes, &mut notes);
+        } else if let Some(shelf) = self.logs.get_mut(target) {
+            shelf.writer.append_own(bytes, &mut notes);
+        }
+        self.tell(target, notes);
+    }
+
+    fn lost(&mut self, lost: &Lost) {
+        let mut notes = Vec::new();
+        if let Some(shelf) = self.logs.get_mut(&lost.target) {
+            shelf.writer.note_dropped(lost.bytes, lost.why, lost.in_line, &mut notes);
+        }
+        self.tell(&lost.target, notes);
+    }
+
+    /// Puts the bytes of a slot where they belong, and frees it or holds it for the rest of a line.
+    pub(super) fn slot(&mut self, mut slot: Slot) {
+        let Some(route) = slot.route() else { return self.give_back(slot) };
+        let stream = slot.stream();
+        if let Some(before) = self.held.remove(&stream) {
+            let strip = self.complete(before, &route, |strip| slot.inherit(strip));
+            debug_assert!(strip.bits() <= super::strip::SEQUENCE_MAX + 2);
+        }
+        if let Some(name) = &route.syslog
+            && !slot.syslog_is_done()
+        {
+            let mut notes = Vec::new();
+            self.syslog.feed(stream, name, slot.bytes(), route.strip, &mut notes);
+            slot.set_syslog_done();
+            self.tell(&Target::Syslog, notes);
+        }
+        let limit = if self.is_shared(&route) { end_of_lines(&slot) } else { slot.len() };
+        self.write(&mut slot, &route, limit);
+        let waits = limit < slot.len() || !slot.progress().strip.is_outside();
+        if waits && self.held.len() < HELD_MAX {
+            self.held.insert(stream, slot);
+        } else {
+            self.complete(slot, &route, |_| {});
+        }
+        self.tidy(&route);
+    }
+
+    /// Writes what is left of a slot and frees it; `before_free` learns in which escape sequence it ended.
+    fn complete(&mut self, mut slot: Slot, route: &Route, before_free: impl FnOnce(Strip)) -> Strip {
+        let len = slot.len();
+        self.write(&mut slot, route, len);
+        let strip = slot.progress().strip;
+        before_free(strip);
+        crash::point("the slot was done");
+        self.give_back(slot);
+        strip
+    }
+
+    fn write(&mut self, slot: &mut Slot, route: &Route, limit: usize) {
+        let Some(spec) = &route.file else { return };
+        let shelf = self.logs.entry(spec.target.clone()).or_insert_with(|| Shelf::new(spec.clone()));
+        let mut notes = Vec::new();
+        let (bytes, mut journal) = slot.parts();
+        shelf.writer.append(bytes, limit, route.strip, &mut journal, &mut notes);
+        self.tell(&spec.target, notes);
+    }
+
+    fn end(&mut self, stream: StreamId) {
+        if let Some(slot) = self.held.remove(&stream)
+            && let Some(route) = slot.route()
+        {
+            let mut strip = self.complete(slot, &route, |_| {});
+            let mut rest = Vec::new();
+            strip.finish(&mut rest);
+            if let Some(shelf) = route.file.as_ref().and_then(|spec| self.logs.get_mut(&spec.target)) {
+                shelf.writer.append_own(&rest, &mut Vec::new());
+            }
+            self.tidy(&route);
+        }
+        let mut notes = Vec::new();
+        self.syslog.end(stream, &mut notes);
+        self.tell(&Target::Syslog, notes);
+    }
+
+    /// Whether other streams may write to the same file. While replaying nobody knows, so they may.
+    fn is_shared(&self, route: &Route) -> bool {
+        let shelf = route.file.as_ref().and_then(|spec| self.logs.get(&spec.target));
+        self.replaying || shelf.is_some_and(|shelf| shelf.holders > 1)
+    }
+
+    /// Forgets a log that was opened for a slot whose sink is closed.
+    fn tidy(&mut self, route: &Route) {
+        let Some(spec) = &route.file else { return };
+        let done = |shelf: &Shelf| shelf.holders == 0 && !shelf.writer.is_dropping();
+        if !self.replaying && self.logs.get(&spec.target).is_some_and(done) {
+            self.logs.remove(&spec.target);
+        }
+    }
+
+    fn give_back(&self, slot: Slot) {
+        if self.shared.pool.give_back(slot) {
+            self.shared.emit(Event::SlotFree);
+        }
+    }
+
+    fn tell_hungry(&self) {
+        if self.shared.pool.take_hunger() {
+            self.shared.emit(Event::SlotFree);
+        }
+    }
+
+    fn tell(&self, target: &Target, notes: Vec<Note>) {
+        for note in notes {
+            self.shared.emit(Event::Log { target: target.path().display().to_string(), note });
+        }
+    }
+}
+
+impl Shelf {
+    fn new(spec: SinkSpec) -> Shelf {
+        Shelf { writer: Writer::new(spec), holders: 0 }
+    }
+}
+
+/// Returns how many of a slot's bytes are whole lines, at least those that are written already.
+fn end_of_lines(slot: &Slot) -> usize {
+    let lines = memchr::memrchr(b'\n', slot.bytes()).map_or(0, |at| at + 1);
+    lines.max(slot.progress().done)
+}
