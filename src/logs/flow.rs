@@ -19,6 +19,7 @@ pub const PATIENCE_MS: u16 = 100;
 #[derive(Debug)]
 pub struct Flow {
     port: Port,
+    patience_ms: u16,
     stuck: bool,
 }
 
@@ -45,13 +46,19 @@ impl Flow {
     #[must_use]
     pub fn standard(number: i32) -> Flow {
         let port = open::standard_stream_again(number).map_or(Port::Standard(number), Port::File);
-        Flow { port, stuck: false }
+        Flow { port, patience_ms: PATIENCE_MS, stuck: false }
     }
 
     /// Writes to a device that was opened without waiting.
     #[must_use]
     pub fn device(file: File) -> Flow {
-        Flow { port: Port::File(file), stuck: false }
+        Flow { port: Port::File(file), patience_ms: PATIENCE_MS, stuck: false }
+    }
+
+    /// Returns the same way out for somebody who must not wait at all.
+    #[must_use]
+    pub fn impatient(self) -> Flow {
+        Flow { patience_ms: 0, ..self }
     }
 
     /// Writes at most [`PIECE_BYTES`] and returns how many went out, at least one.
@@ -60,7 +67,7 @@ impl Flow {
     /// `EAGAIN` when nobody reads; else as write(2).
     pub fn write(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
         let piece = &bytes[..bytes.len().min(PIECE_BYTES)];
-        let patience = if self.stuck { 0 } else { PATIENCE_MS };
+        let patience = if self.stuck { 0 } else { self.patience_ms };
         let result = self.port.with(|fd| {
             if !pipe::wait_writable(&fd, patience).unwrap_or(true) {
                 return Err(Errno::EAGAIN);
