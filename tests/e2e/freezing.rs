@@ -1,0 +1,88 @@
+//! Keeper and reactor stopped (SIGSTOP) and continued, each alone: programs are unaffected, everything goes on.
+
+use crate::common::counter::{self, Mode};
+use crate::common::daemon::{Daemon, Setup, ours};
+use crate::common::wait::{self, LONG};
+use crate::common::{need, proc};
+use nix::sys::signal::Signal;
+use std::time::Duration;
+
+/// How long a process stays frozen.
+fn frozen_for() -> Duration {
+    need::by_ring(Duration::from_secs(2), Duration::from_secs(20))
+}
+
+/// A counter whose every line is checked at the end, a program to kill, and one that must never be touched.
+fn start(name: &str) -> Daemon {
+    let setup = Setup::new(name);
+    let command = counter::command(&setup.sandbox, "counter", Mode::Line, 1);
+    let daemon = setup.start(&format!(
+        "[program:counter]\ncommand={command}\nstartsecs=0\nstdout_logfile=%(here)s/counter.log\n\
+         stdout_logfile_maxbytes=1MB\nstdout_logfile_backups=200\n\
+         [program:victim]\ncommand=sleep 1000\nstartsecs=0\n\
+         [program:quiet]\ncommand=sleep 1001\nstartsecs=0"
+    ));
+    for name in ["counter", "victim", "quiet"] {
+        daemon.wait_running(name);
+    }
+    daemon
+}
+
+/// Freezes `pid`, lets a program die meanwhile, continues it, and expects everything to be put right.
+fn survives_freezing(mut daemon: Daemon, pid: i32) {
+    let untouched = ["counter", "quiet"].map(|name| daemon.pid_of(name));
+    let victim = daemon.pid_of("victim");
+    proc::signal(pid, Signal::SIGSTOP);
+    wait::until(LONG, "the freeze", || (proc::state(pid) == Some('T')).then_some(()));
+    proc::signal(victim, Signal::SIGKILL);
+    wait::throughout(frozen_for(), || {
+        untouched
+            .iter()
+            .find(|&&program| !proc::alive(program))
+            .map(|program| format!("{program} died during the freeze"))
+    });
+    proc::signal(pid, Signal::SIGCONT);
+    let told = daemon.wait_for("exited: victim (terminated by SIGKILL; not expected)");
+    daemon.wait_after(told, "success: victim entered RUNNING state");
+    assert_eq!(["counter", "quiet"].map(|name| daemon.pid_of(name)), untouched);
+    assert_eq!(daemon.count("spawned: 'counter'") + daemon.count("spawned: 'quiet'"), 2);
+    daemon.signal(Signal::SIGTERM);
+    assert_eq!(daemon.wait_exit(LONG).code(), Some(0));
+    counter::check(&daemon.sandbox, "counter", "counter.log");
+}
+
+#[test]
+fn a_frozen_keeper_changes_nothing_for_programs_and_goes_on_when_continued() {
+    if !ours("keeper and reactor") {
+        return;
+    }
+    let daemon = start("frozen-keeper");
+    let keeper = daemon.keeper();
+    survives_freezing(daemon, keeper);
+}
+
+#[test]
+fn logs_are_written_while_the_keeper_is_frozen() {
+    if !ours("keeper and reactor") {
+        return;
+    }
+    let daemon = start("frozen-pump");
+    proc::signal(daemon.keeper(), Signal::SIGSTOP);
+    wait::until(LONG, "the freeze", || (proc::state(daemon.keeper()) == Some('T')).then_some(()));
+    let before = daemon.sandbox.read_bytes("counter.log").len();
+    wait::until(LONG, "the log to grow", || {
+        (daemon.sandbox.read_bytes("counter.log").len() > before).then_some(())
+    });
+    proc::signal(daemon.keeper(), Signal::SIGCONT);
+    daemon.stop();
+}
+
+#[test]
+fn a_frozen_reactor_changes_nothing_for_programs_and_goes_on_when_continued() {
+    if !ours("keeper and reactor") {
+        return;
+    }
+    let daemon = start("frozen-reactor");
+    let reactor = daemon.reactor();
+    survives_freezing(daemon, reactor);
+}

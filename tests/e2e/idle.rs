@@ -1,0 +1,97 @@
+//! Nothing happens, so nothing is done: not one context switch of keeper or reactor.
+
+use super::crowd;
+use crate::common::daemon::{Daemon, ours};
+use crate::common::wait::{self, LONG};
+use crate::common::{need, proc};
+use std::process::Command;
+use std::time::Duration;
+
+/// How long nothing may happen.
+fn watched_for() -> Duration {
+    need::by_ring(Duration::from_secs(5), Duration::from_secs(30))
+}
+
+/// How long it must have been quiet before the watch begins: the last lines are written, the last pages given back.
+const SETTLED: Duration = Duration::from_secs(2);
+
+/// Waits until neither process has been switched for a while.
+fn settle(pids: &[i32]) {
+    let count = || pids.iter().map(|&pid| proc::switches(pid)).sum::<u64>();
+    wait::until(LONG, "the daemon to settle", || {
+        let before = count();
+        wait::pass(SETTLED);
+        (count() == before).then_some(())
+    });
+}
+
+fn sleeps_through(name: &str, programs: usize) {
+    if !ours("no periodic work") {
+        return;
+    }
+    let daemon = crowd::start(name, programs, "command=sleep 100000");
+    let pids = [daemon.keeper(), daemon.reactor()];
+    settle(&pids);
+    let before = pids.map(proc::switches);
+    wait::pass(watched_for());
+    let woken = [0, 1].map(|index| proc::switches(pids[index]) - before[index]);
+    assert_eq!(
+        woken,
+        [0, 0],
+        "context switches of keeper and reactor in {:?} with {programs} programs",
+        watched_for()
+    );
+    daemon.stop();
+}
+
+#[test]
+fn nothing_wakes_the_daemon_with_100_quiet_programs() {
+    sleeps_through("idle-100", 100);
+}
+
+#[test]
+fn nothing_wakes_the_daemon_with_1000_quiet_programs() {
+    sleeps_through("idle-1000", 1000);
+}
+
+#[test]
+fn no_system_call_is_made_while_nothing_happens() {
+    if !ours("no periodic work") || !need::root() {
+        return;
+    }
+    let Some(strace) = need::tool("strace") else { return };
+    let daemon: Daemon = crowd::start("idle-strace", 100, "command=sleep 100000");
+    let pids = [daemon.keeper(), daemon.reactor()];
+    settle(&pids);
+    let seconds = watched_for().as_secs().to_string();
+    // strace counts what begins while it watches: the wait that it finds them in is restarted, and told once.
+    let mut command = Command::new("timeout");
+    command.args(["--signal=INT", &seconds]).arg(strace).args(["-f", "-q"]);
+    for pid in pids {
+        command.args(["-p", &pid.to_string()]);
+    }
+    let output = command.output().expect("strace runs");
+    let text = String::from_utf8_lossy(&output.stderr);
+    let calls: Vec<&str> =
+        text.lines().filter(|line| line.contains('(') && !is_the_wait_itself(line)).collect();
+    assert!(calls.is_empty(), "system calls while idle:\n{}", calls.join("\n"));
+    daemon.stop();
+}
+
+/// The wait that a process was found in, which strace shows as begun when it attaches and as cut off when it leaves.
+fn is_the_wait_itself(line: &str) -> bool {
+    let waits = [
+        "epoll_wait(",
+        "epoll_pwait(",
+        "poll(",
+        "ppoll(",
+        "restart_syscall(",
+        "futex(",
+        "read(",
+        "rt_sigtimedwait(",
+        "recvfrom(",
+        "recvmsg(",
+    ];
+    waits.iter().any(|wait| line.contains(wait))
+        && (line.ends_with("<detached ...>") || line.ends_with("<unfinished ...>"))
+}

@@ -1,0 +1,44 @@
+//! `kill -9` of the keeper: the reactor carries on, gets itself a new keeper, and says so.
+
+use crate::common::daemon::{Daemon, ours, reactor_of};
+use crate::common::proc;
+use crate::common::wait::{self, LONG};
+use nix::sys::signal::Signal;
+
+/// The keeper that the reactor has now, if it is another one than `old`.
+fn new_keeper(daemon: &Daemon, old: i32) -> Option<i32> {
+    let binary = daemon.sandbox.daemon_binary().display().to_string();
+    let pid: i32 = daemon.sandbox.read("visord.pid").trim().parse().ok()?;
+    let is_visord = proc::exe(pid).is_some_and(|exe| exe == binary || binary.ends_with("/visord"));
+    (pid != old && proc::alive(pid) && is_visord).then_some(pid)
+}
+
+#[test]
+fn a_killed_keeper_is_replaced_by_the_reactor_and_no_program_is_touched() {
+    if !ours("keeper and reactor") {
+        return;
+    }
+    let mut daemon = Daemon::start(
+        "keeperless",
+        "[program:web]\ncommand=sleep 1000\nstartsecs=0\n[program:quiet]\ncommand=sleep 1001\nstartsecs=0",
+    );
+    let (web, quiet) = (daemon.wait_running("web"), daemon.wait_running("quiet"));
+    let (keeper, reactor) = (daemon.keeper(), daemon.reactor());
+    let before = daemon.mark();
+    proc::signal(keeper, Signal::SIGKILL);
+    daemon.wait_exit(LONG);
+    daemon.wait_after(before, "keeper");
+    assert!(proc::alive(web) && proc::alive(quiet), "a program died with the keeper");
+    assert!(proc::alive(reactor), "the reactor died with the keeper");
+
+    let next = wait::until(LONG, "the pidfile to name a new keeper", || new_keeper(&daemon, keeper));
+    proc::signal(web, Signal::SIGKILL);
+    let told = daemon.wait_after(before, "exited: web (");
+    daemon.wait_after(told, "success: web entered RUNNING state");
+    assert_eq!(daemon.pid_of("quiet"), quiet);
+    assert_eq!(proc::parent(daemon.pid_of("web")), Some(next), "the new keeper is the parent of new runs");
+
+    proc::signal(next, Signal::SIGTERM);
+    wait::until(LONG, "the end of everything", || daemon.sandbox.processes().is_empty().then_some(()));
+    assert!(reactor_of(next).is_none());
+}

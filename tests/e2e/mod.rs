@@ -1,0 +1,15 @@
+//! What visord promises, each promise shown on real programs.
+
+mod child;
+mod crowd;
+mod freezing;
+mod idle;
+mod keeper_death;
+mod lifecycle;
+mod pid1;
+mod reactor_death;
+mod restarts;
+mod rotation;
+mod services;
+mod stopping;
+mod upstream;

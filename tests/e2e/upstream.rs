@@ -1,0 +1,43 @@
+//! Supervisor's own end-to-end tests against visord, with the real supervisorctl: those that need no control client.
+//!
+//! 1483a-c and the rest ask the daemon over XML-RPC, or use its listeners: they follow with the control interface.
+//! What 1483 needs before its first request, the line `supervisord started with pid`, `lifecycle` shows.
+
+use crate::common::{Sandbox, Who, need};
+use std::path::Path;
+
+const CHOSEN: &str = "291a or 638 or 986 or 1170 or 1224 or 1251";
+const CHOSEN_COUNT: usize = 8;
+
+#[test]
+fn upstreams_end_to_end_tests_that_need_no_control_client_pass() {
+    let (Some(shim), Some(python)) = (need::shared("interop/e2e-shim.sh"), need::venv("python3")) else {
+        return;
+    };
+    let sandbox = Sandbox::new("upstream", Who::Ordinary);
+    // Their names are fixed: what another user left there cannot be written.
+    for file in std::fs::read_dir("/tmp").expect("/tmp").flatten() {
+        if file.file_name().to_string_lossy().starts_with("issue-") {
+            let _ = std::fs::remove_file(file.path());
+        }
+    }
+    let output = sandbox
+        .command("sh")
+        .arg(sandbox.write("e2e-shim.sh", std::fs::read(shim).expect("a readable file")))
+        .arg(sandbox.dir())
+        .args(["-k", CHOSEN])
+        .env("SUPERVISORD_BIN", sandbox.daemon_binary())
+        .env("SITE", site_packages(&python))
+        .env("PYTHON", &python)
+        .output()
+        .expect("sh runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let all_passed = text.contains(&format!("{CHOSEN_COUNT} passed")) && !text.contains("failed");
+    assert!(output.status.success() && all_passed, "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn site_packages(python: &Path) -> String {
+    let lib = python.parent().and_then(Path::parent).expect("bin/python3 of a venv").join("lib");
+    let version = std::fs::read_dir(lib).expect("lib of a venv").flatten().next().expect("one version");
+    version.path().join("site-packages").display().to_string()
+}

@@ -1,0 +1,83 @@
+//! No descriptors and no processes left: the daemon waits and recovers, and it is not the program's failure.
+
+use crate::common::daemon::{Setup, ours};
+use crate::common::wait::{self, LONG};
+use crate::common::{Who, need, proc};
+use std::process::Command;
+
+/// A user whose processes nobody else adds to: the limit counts by user.
+const SHORT_UID: u32 = 61_002;
+
+/// More programs than the limits below allow.
+const PROGRAMS: usize = 30;
+
+fn crowd(section: &str) -> String {
+    format!(
+        "[program:many]\nprocess_name=%(program_name)s_%(process_num)02d\nnumprocs={PROGRAMS}\nstartsecs=0\ncommand=sleep 1000\n{section}\n"
+    )
+}
+
+/// Raises a limit of a process and of what it starts from now on.
+fn raise(pid: i32, limit: &str) {
+    let done =
+        Command::new("prlimit").args(["--pid", &pid.to_string(), limit]).status().expect("prlimit runs");
+    assert!(done.success(), "prlimit {limit}");
+}
+
+/// All programs run in the end, none was given up, and each was spawned once.
+fn all_run_in_the_end(daemon: &crate::common::Daemon) {
+    wait::until(2 * LONG, "all programs to run", || {
+        (daemon.count("success: many_") == PROGRAMS).then_some(())
+    });
+    assert_eq!(daemon.count("entered FATAL state"), 0, "the shortage was counted as the program's failure");
+    assert_eq!(daemon.count("spawned: 'many_"), PROGRAMS);
+}
+
+#[test]
+fn without_processes_it_waits_and_starts_the_rest_when_there_are_some() {
+    if !ours("shortages are waited out") {
+        return;
+    }
+    let who = if need::is_root() { Who::Stranger(SHORT_UID) } else { Who::Ordinary };
+    let used = proc::all().into_iter().filter(|&pid| who == Who::Ordinary && owned_by_us(pid)).count();
+    let limit = format!("--nproc={}:{}", used + 15, used + 500);
+    let daemon = Setup::of("no-processes", who).wrapped(&["prlimit", &limit]).start(&crowd("startretries=1"));
+    daemon.wait_for("Too many processes in process table to spawn");
+    let raised = format!("--nproc={0}:{0}", used + 500);
+    raise(daemon.keeper(), &raised);
+    all_run_in_the_end(&daemon);
+    daemon.stop();
+}
+
+fn owned_by_us(pid: i32) -> bool {
+    let ours = nix::unistd::getuid().to_string();
+    proc::status(pid, "Uid").is_some_and(|ids| ids.starts_with(&format!("{ours}\t")))
+}
+
+#[test]
+fn without_descriptors_it_waits_and_starts_the_rest_when_there_are_some() {
+    if !ours("shortages are waited out") {
+        return;
+    }
+    // Upstream refuses minfds above the hard limit; here the limit is lowered behind the daemon's back.
+    let daemon = Setup::new("no-descriptors")
+        .main("minfds=64")
+        .start(&crowd("startretries=1\nautostart=true").replace("numprocs=30", "numprocs=1"));
+    daemon.wait_for("success: many_00 entered RUNNING state");
+    for pid in [daemon.keeper(), daemon.reactor()] {
+        let open = proc::descriptors(pid).len();
+        raise(pid, &format!("--nofile={open}:4096"));
+    }
+    daemon.sandbox.config("minfds=1", &crowd("startretries=1"));
+    daemon.signal(nix::sys::signal::Signal::SIGHUP);
+    let before = daemon.wait_for("received SIGHUP indicating restart request");
+    daemon.wait_after(before, "too many open files to spawn");
+    for pid in [daemon.keeper(), daemon.reactor()] {
+        raise(pid, "--nofile=4096:4096");
+    }
+    wait::until(2 * LONG, "all programs to run", || {
+        (daemon.count("success: many_") == PROGRAMS + 1).then_some(())
+    });
+    assert_eq!(daemon.count("entered FATAL state"), 0);
+    daemon.stop();
+}
