@@ -102,7 +102,7 @@ impl Setup {
     }
 
     /// As `wrapped`, by root: the words themselves switch to the user of the sandbox.
-    pub(crate) fn as_root_wrapped(mut self, words: &[&str]) -> Setup {
+    pub(crate) fn wrapped_by_root(mut self, words: &[&str]) -> Setup {
         self.launch_as_root = true;
         self.wrapped(words)
     }

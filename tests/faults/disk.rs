@@ -37,7 +37,7 @@ fn on_a_tiny_disk(size: &str) -> Daemon {
         "mount -t tmpfs -o size={size},uid={uid},gid={gid} tmpfs small && exec setpriv --reuid {uid} --regid {gid} --clear-groups \"$0\" \"$@\""
     );
     // Root makes the mount; the daemon drops to the user before it starts.
-    let setup = setup.as_root_wrapped(&["unshare", "--mount", "sh", "-c", &start]);
+    let setup = setup.wrapped_by_root(&["unshare", "--mount", "sh", "-c", &start]);
     setup.start(&format!(
         "[program:counter]\ncommand={command}\nstartsecs=0\nstdout_logfile=%(here)s/small/counter.log\nstdout_logfile_maxbytes=0\n"
     ))
