@@ -7,6 +7,7 @@ mod idle;
 mod keeper_death;
 mod lifecycle;
 mod pid1;
+mod portable;
 mod reactor_death;
 mod restarts;
 mod rotation;
