@@ -1,9 +1,55 @@
-//! Placeholder head; replaced with the module.
+//! The imperative shell around the core: it turns readiness into inputs and actions into system calls.
+//!
+//! Nothing is decided here. One turn of the loop ([`reactor`]) polls, hands what happened to the core, and
+//! carries out its actions ([`effects`], one arm each); what fails becomes an input of the next turn. Example:
+//! `visor::daemon::main()` is all that `visord`'s main calls.
 
+mod auto_logs;
+mod boot;
+mod command;
+mod effects;
+mod image;
+mod keeper_loss;
+mod limits;
+mod link;
 pub mod options;
+mod outcome;
+mod pidfile;
+mod reactor;
+mod reload;
+mod reports;
+mod resume;
+mod runs;
+mod store;
+mod sweep;
 
-/// Runs the daemon and returns its exit code.
+use crate::keeper;
+use crate::model::Pid;
+use crate::sys::fd;
+
+/// First word of the command line of a keeper that takes the place of a lost one.
+const REPLACE_WORD: &str = "--visor-replace-keeper";
+
+/// Runs the daemon and returns its exit code (`outcome.rs` has the table).
 #[must_use]
 pub fn main() -> i32 {
-    0
+    let words: Vec<_> = std::env::args_os().skip(1).take(3).collect();
+    if words.first().is_some_and(|word| word == REPLACE_WORD) {
+        let number = |at: usize| words.get(at)?.to_str()?.parse::<i32>().ok();
+        let socket = number(1).and_then(|socket| fd::adopt(socket).ok());
+        return match socket.zip(number(2)) {
+            Some((socket, reactor)) => keeper::replace(boot::run, socket, Pid(reactor)),
+            None => outcome::USAGE,
+        };
+    }
+    keeper::launch(boot::run)
+}
+
+/// Returns the words of the command line that are the user's.
+fn user_words() -> Vec<String> {
+    let mut words: Vec<_> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    if words.get(1).is_some_and(|word| word == REPLACE_WORD) {
+        words.drain(1..words.len().min(4));
+    }
+    words
 }

@@ -326,7 +326,7 @@ impl Keeper {
             Request::Umask { mask } => {
                 nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(mask as libc::mode_t));
             }
-            Request::Chdir => drop(fd.map(|fd| nix::unistd::fchdir(fd))),
+            Request::Chdir => drop(fd.map(nix::unistd::fchdir)),
             Request::Become { uid, gid } => {
                 let groups = fd.map_or_else(Vec::new, |fd| read_groups(&File::from(fd)));
                 let _ = identity::become_user(uid as u32, gid as u32, &groups);

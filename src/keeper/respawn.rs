@@ -37,11 +37,6 @@ impl Respawn {
         };
         self.delay.map_or(now, |delay| now.after(delay))
     }
-
-    /// Whether the reactor dies again and again.
-    pub(super) fn looping(&self) -> bool {
-        self.delay.is_some()
-    }
 }
 
 #[cfg(test)]
@@ -75,7 +70,7 @@ mod tests {
         for ms in [100_000, 100_001, 100_002, 100_003, 100_004] {
             respawn.died(at(ms));
         }
-        assert!(respawn.looping());
+        assert!(respawn.delay.is_some());
         assert_eq!(respawn.died(at(200_000)), at(200_000));
     }
 }

@@ -184,6 +184,12 @@ impl Pump {
         Ok(())
     }
 
+    /// Returns a duplicate of a stream's pipe, for whoever must keep it open.
+    #[must_use]
+    pub fn duplicate(&self, stream: StreamId) -> Option<OwnedFd> {
+        self.streams.get(&stream)?.fd.try_clone().ok()
+    }
+
     /// Changes whether the bytes of a stream are handed out.
     pub fn observe(&mut self, stream: StreamId, observe: bool) {
         if let Some(found) = self.streams.get_mut(&stream) {

@@ -10,6 +10,7 @@ pub mod fdpass;
 pub mod host;
 pub mod identity;
 pub mod memfile;
+pub mod memory;
 pub mod open;
 pub mod pipe;
 pub mod pipes;

@@ -150,3 +150,24 @@ impl Limited {
         Ok(setrlimit(self.resource(), soft, hard)?)
     }
 }
+
+/// Sends a signal to a process that is not our child, and to no other: its identity is pinned, looked at
+/// again, and only then signalled (pidfd_send_signal(2)). What has gone meanwhile is not an error.
+pub fn kill_checked(pid: Pid, signal: Signal) {
+    let Some(before) = super::tree::entry(pid) else { return };
+    #[cfg(target_os = "linux")]
+    if !super::portable()
+        && let Some(pidfd) = super::watch::pin(pid)
+    {
+        use std::os::fd::AsRawFd;
+        if super::tree::entry(pid).is_some_and(|now| now.started_ticks == before.started_ticks) {
+            let (fd, no_info) = (pidfd.as_raw_fd(), std::ptr::null::<libc::siginfo_t>());
+            // SAFETY: takes an open descriptor, a number, a null pointer that means "as kill", and no flags.
+            unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, signal.0, no_info, 0) };
+        }
+        return;
+    }
+    if super::tree::entry(pid).is_some_and(|now| now.started_ticks == before.started_ticks) {
+        let _ = kill(pid, signal);
+    }
+}

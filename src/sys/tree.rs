@@ -24,7 +24,7 @@ pub struct Entry {
     pub started_ticks: u64,
 }
 
-pub use platform::{children, entry, tag};
+pub use platform::{all, children, entry, tag};
 
 /// Returns `roots` and everything that descends from them, each once, parents first. Bounded by the table.
 #[must_use]
@@ -64,9 +64,14 @@ mod platform {
 
     /// The slow way, for kernels built without the list of children: asks every process for its parent.
     fn scan(parent: Pid) -> Vec<Pid> {
+        all().into_iter().filter(|pid| entry(*pid).is_some_and(|e| e.parent == parent)).collect()
+    }
+
+    /// Returns every process that can be seen.
+    #[must_use]
+    pub fn all() -> Vec<Pid> {
         let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-        let pids = entries.flatten().filter_map(|e| e.file_name().to_str()?.parse().ok()).map(Pid);
-        pids.filter(|pid| entry(*pid).is_some_and(|e| e.parent == parent)).collect()
+        entries.flatten().filter_map(|e| e.file_name().to_str()?.parse().ok()).map(Pid).collect()
     }
 
     /// Returns what the table says of a process, where it is there (proc(5), `/proc/PID/stat`).
@@ -115,13 +120,18 @@ mod platform {
     /// Returns the children of a process.
     #[must_use]
     pub fn children(parent: Pid) -> Vec<Pid> {
+        all().into_iter().filter(|pid| entry(*pid).is_some_and(|e| e.parent == parent)).collect()
+    }
+
+    /// Returns every process that can be seen.
+    #[must_use]
+    pub fn all() -> Vec<Pid> {
         let mut pids: Vec<libc::pid_t> = vec![0; PROCESSES_MAX];
         let size = (pids.len() * size_of::<libc::pid_t>()) as libc::c_int;
         // SAFETY: pointer and size describe the vector, which the call fills.
         let count = unsafe { libc::proc_listallpids(pids.as_mut_ptr().cast(), size) };
         pids.truncate(usize::try_from(count).unwrap_or(0));
-        let of_parent = |pid: &Pid| entry(*pid).is_some_and(|e| e.parent == parent);
-        pids.into_iter().filter(|pid| *pid > 0).map(Pid).filter(of_parent).collect()
+        pids.into_iter().filter(|pid| *pid > 0).map(Pid).collect()
     }
 
     /// Returns what the table says of a process, where it is there.

@@ -62,6 +62,12 @@ impl Exits {
     }
 }
 
+/// Opens a descriptor that means this process and never another one, where the platform has that.
+#[must_use]
+pub fn pin(pid: Pid) -> Option<OwnedFd> {
+    platform::open(pid)
+}
+
 impl Watched {
     fn end(&self) -> Option<ExitStatus> {
         match &self.pidfd {

@@ -1,0 +1,375 @@
+//! From a fresh reactor to the loop: options, configuration, rights, limits, logs, and the first words.
+
+use super::image::Common;
+use super::keeper_loss::{HandOver, take_hand_over};
+use super::limits::{self, Raise};
+use super::link::Link;
+use super::options::{self, Options};
+use super::reactor::{Job, Reactor, STREAMS, WAKER};
+use super::runs::Runs;
+use super::store::Store;
+use super::{auto_logs, outcome, pidfile};
+use crate::config::{self, Loaded};
+use crate::core::{Core, Header, Input};
+use crate::keeper::Start;
+use crate::keeper::protocol::{Report, Request};
+use crate::logs::activity::Activity;
+use crate::logs::disk::{Disk, Event};
+use crate::logs::pool::Pool;
+use crate::logs::pump::Pump;
+use crate::logs::sink::SinkSpec;
+use crate::model::record::RECORD_SIZE_BYTES;
+use crate::model::spec::{DaemonSpec, MainLog, Settings};
+use crate::model::{Level, Pid};
+use crate::sys::host::RealHost;
+use crate::sys::process::Limited;
+use crate::sys::{clock, fd, identity, memory};
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+/// Key under which the keeper holds the state file.
+pub(super) const HELD_STATE: u64 = 1;
+/// Key under which the keeper holds the log buffers.
+pub(super) const HELD_BUFFERS: u64 = 2;
+
+/// The version of supervisor that is matched, reported under its name.
+const SUPERVISOR_VERSION: &str = "4.3.0";
+
+/// Why a reactor does not begin to supervise.
+pub(super) enum Refusal {
+    /// The daemon ends with this code; why was said already.
+    Exit(i32),
+    /// The keeper forks the real daemon as soon as this process has gone.
+    Detach,
+}
+
+/// Runs a reactor and returns its exit code: the daemon's own when it ends in order.
+pub(super) fn run(start: Start) -> i32 {
+    // For the last word, wherever the start may end.
+    let Ok(farewell) = start.keeper.try_clone() else { return outcome::SYSTEM };
+    let mut link = Link::new(start.keeper);
+    let Some(mut handed) = take_hand_over(&mut link) else { return outcome::SYSTEM };
+    let result = match take_held(&mut handed, HELD_STATE) {
+        Some(state) => super::resume::resume(link, start.keeper_pid, state, handed),
+        None => first(link, start.keeper_pid, &handed),
+    };
+    match result {
+        Ok(reactor) => reactor.run(),
+        Err(Refusal::Detach) => outcome::OK,
+        Err(Refusal::Exit(code)) => {
+            let mut link = Link::new(farewell);
+            link.send(Request::Exit { code: code as u64 }, Vec::new());
+            link.drain();
+            code
+        }
+    }
+}
+
+/// Takes a held descriptor out of a hand-over.
+pub(super) fn take_held(handed: &mut HandOver, key: u64) -> Option<OwnedFd> {
+    let at = handed.held.iter().position(|(held, _)| *held == key)?;
+    Some(handed.held.swap_remove(at).1)
+}
+
+/// Says why the daemon does not come up.
+fn refuse(code: i32, text: &str) -> Refusal {
+    eprintln!("Error: {text}");
+    Refusal::Exit(code)
+}
+
+/// The first start of a daemon.
+fn first(mut link: Link, keeper: Pid, handed: &HandOver) -> Result<Box<Reactor>, Refusal> {
+    let daemonized = matches!(handed.begin, Some(Report::Begin { daemonized: true, .. }));
+    let options = parse_options()?;
+    let loaded = load(&options)?;
+    let Some(mut settings) = loaded.settings else { return Err(Refusal::Exit(outcome::USAGE)) };
+    if !settings.daemon.nodaemon && !daemonized {
+        link.send(Request::Daemonize, Vec::new());
+        link.drain();
+        return Err(Refusal::Detach);
+    }
+    let became = drop_rights(&mut link, &settings)?;
+    let limits = raise_limits(&mut link, &settings)?;
+    let echo = settings.daemon.nodaemon && !settings.daemon.silent;
+    let pool =
+        Pool::create().map_err(|e| refuse(outcome::SYSTEM, &format!("cannot make log buffers: {e}")))?;
+    let mut reactor =
+        assemble(link, keeper, Parts { settings: settings.clone(), options, limits, pool, echo })?;
+    wait_for_main_log(&mut reactor)?;
+    for (level, lines) in
+        [(Level::Critical, &loaded.criticals), (Level::Warn, &loaded.warnings), (Level::Info, &loaded.infos)]
+    {
+        lines.iter().for_each(|line| reactor.log(level, line));
+    }
+    became.iter().for_each(|line| reactor.log(Level::Info, line));
+    if identity::is_root() && settings.daemon.user.is_none() {
+        let text = "Supervisor is running as root.  Privileges were not dropped because no user is specified in \
+                    the config file.  If you intend to run as root, you can set user=root in the config file to \
+                    avoid this message.";
+        reactor.log(Level::Critical, text);
+    }
+    auto_logs::clean(&mut reactor, &settings);
+    auto_logs::make(&mut reactor, &mut settings);
+    if daemonized {
+        reactor.log(Level::Info, "daemonizing the supervisord process");
+        enter_daemon_places(&mut reactor, &settings);
+    }
+    reactor.settings = settings;
+    reactor.activate(None)?;
+    if let Err(error) = pidfile::write(&reactor.settings.daemon.pidfile, keeper) {
+        let path = reactor.settings.daemon.pidfile.display().to_string();
+        reactor.log(Level::Critical, &format!("could not write pidfile {path}: {error}"));
+    }
+    reactor.link.send(Request::Ready, Vec::new());
+    if daemonized {
+        let _ = fd::detach_standard_streams();
+    }
+    reactor.log(Level::Info, &format!("supervisord started with pid {keeper}"));
+    reactor.inputs.push_back(Input::Boot);
+    memory::trim();
+    Ok(reactor)
+}
+
+/// Reads the command line; help and version end here.
+fn parse_options() -> Result<Options, Refusal> {
+    let words = super::user_words();
+    let program = words.first().map_or("visord", String::as_str);
+    let name = options::base_name(program);
+    match options::parse(words.get(1..).unwrap_or_default()) {
+        Ok(options) if options.help => {
+            print!("{}", options::help(program));
+            Err(Refusal::Exit(outcome::OK))
+        }
+        Ok(options) if options.version => {
+            println!(
+                "{}",
+                if name == "supervisord" { SUPERVISOR_VERSION } else { env!("CARGO_PKG_VERSION") }
+            );
+            Err(Refusal::Exit(outcome::OK))
+        }
+        Ok(options) => Ok(options),
+        Err(error) => {
+            eprintln!("Error: {error}\nFor help, use {name} -h");
+            Err(Refusal::Exit(outcome::USAGE))
+        }
+    }
+}
+
+/// Reads and checks the configuration, and says everything that is wrong with it.
+fn load(options: &Options) -> Result<Loaded, Refusal> {
+    let program = std::env::args().next().unwrap_or_default();
+    let file =
+        options::configuration(options, &program, &RealHost).map_err(|why| refuse(outcome::USAGE, &why))?;
+    let loaded = config::load(&options.load_request(file), &RealHost);
+    for diagnostic in &loaded.diagnostics {
+        eprintln!("{diagnostic}");
+    }
+    if loaded.settings.is_none() {
+        return Err(refuse(
+            outcome::USAGE,
+            "the configuration cannot be used, see above; nothing was started",
+        ));
+    }
+    Ok(loaded)
+}
+
+/// Becomes the user of `[supervisord] user=`, in the keeper as well; returns what to log.
+fn drop_rights(link: &mut Link, settings: &Settings) -> Result<Vec<String>, Refusal> {
+    let Some(user) = &settings.daemon.user else { return Ok(Vec::new()) };
+    if user.uid == identity::uid() {
+        return Ok(Vec::new());
+    }
+    if !identity::is_root() {
+        return Err(refuse(
+            outcome::USAGE,
+            &format!("Can't drop privilege as nonroot user: user={}", user.text),
+        ));
+    }
+    let failed = |e: io::Error| refuse(outcome::USAGE, &format!("cannot become user {}: {e}", user.text));
+    let groups = identity::groups_of(user).map_err(failed)?;
+    let file = crate::sys::memfile::create(c"groups").map_err(failed)?;
+    let bytes: Vec<u8> = groups.iter().flat_map(|gid| gid.to_ne_bytes()).collect();
+    std::os::unix::fs::FileExt::write_all_at(&file, &bytes, 0).map_err(failed)?;
+    let become_user = Request::Become { uid: user.uid.into(), gid: user.gid.into() };
+    link.send(become_user, vec![file.into()]);
+    identity::become_user(user.uid, user.gid, &groups).map_err(failed)?;
+    Ok(vec![format!("Set uid to user {} succeeded", user.uid)])
+}
+
+/// Raises the limits here and in the keeper; returns those that programs get.
+fn raise_limits(link: &mut Link, settings: &Settings) -> Result<Vec<(Limited, u64, u64)>, Refusal> {
+    let raises =
+        limits::work_out(settings, identity::is_root()).map_err(|why| refuse(outcome::USAGE, &why))?;
+    for Raise { limited, own, .. } in &raises {
+        let failed = |e: io::Error| refuse(outcome::USAGE, &format!("cannot raise a limit: {e}"));
+        limited.set(own.0, own.1).map_err(failed)?;
+        let resource = u64::from(*limited == Limited::Processes);
+        link.send(Request::Limit { resource, soft: own.0, hard: own.1 }, Vec::new());
+    }
+    let differs = |raise: &&Raise| raise.own != raise.programs;
+    Ok(raises.iter().filter(differs).map(|r| (r.limited, r.programs.0, r.programs.1)).collect())
+}
+
+/// What a reactor is put together from.
+pub(super) struct Parts {
+    pub(super) settings: Settings,
+    pub(super) options: Options,
+    pub(super) limits: Vec<(Limited, u64, u64)>,
+    pub(super) pool: Pool,
+    pub(super) echo: bool,
+}
+
+/// Puts a reactor together around a connection to the keeper; nothing is supervised yet.
+pub(super) fn assemble(link: Link, keeper: Pid, parts: Parts) -> Result<Box<Reactor>, Refusal> {
+    let system = |what: &str, e: io::Error| refuse(outcome::SYSTEM, &format!("cannot {what}: {e}"));
+    let poll = mio::Poll::new().map_err(|e| system("make an event queue", e))?;
+    let waker = mio::Waker::new(poll.registry(), WAKER).map_err(|e| system("make a waker", e))?;
+    let wake = Box::new(move || drop(waker.wake()));
+    let pool = Arc::new(parts.pool);
+    let disk: Disk<Job> =
+        Disk::start(Arc::clone(&pool), wake).map_err(|e| system("start the disk worker", e))?;
+    let inlet = disk.inlet();
+    let registry = poll.registry().try_clone().map_err(|e| system("share the event queue", e))?;
+    let daemon = &parts.settings.daemon;
+    let main_log = disk.open(main_log_sink(daemon));
+    let activity = Activity::new(daemon.loglevel, parts.echo);
+    let mut reactor = Box::new(Reactor {
+        poll,
+        link,
+        keeper,
+        core: Core::default(),
+        common: Common {
+            environment: std::env::vars_os().collect(),
+            server_url: daemon.serverurl.clone(),
+            token: format!("{keeper}.{:x}", clock::since_boot_ns()),
+            limits: parts.limits,
+        },
+        settings: parts.settings,
+        options: parts.options,
+        store: None,
+        disk,
+        pump: Pump::new(registry, STREAMS, pool, inlet),
+        activity,
+        main_log,
+        echo: parts.echo,
+        runs: Runs::default(),
+        inputs: VecDeque::new(),
+        sweeps: Vec::new(),
+        look_again_at: None,
+        next_settings: None,
+        loading: false,
+        load_again: false,
+        exit: None,
+        keeper_lost: false,
+    });
+    reactor.register().map_err(|e| system("listen to the keeper", e))?;
+    Ok(reactor)
+}
+
+/// Waits until the activity log is open; a daemon that cannot say anything does not start.
+fn wait_for_main_log(reactor: &mut Reactor) -> Result<(), Refusal> {
+    let mut events = mio::Events::with_capacity(1);
+    loop {
+        for event in reactor.disk.drain() {
+            if let Event::Opened { result, .. } = event {
+                return result
+                    .map_err(|why| refuse(outcome::SYSTEM, &format!("cannot open the activity log: {why}")));
+            }
+        }
+        let _ = reactor.poll.poll(&mut events, None);
+    }
+}
+
+/// Where the activity log goes.
+pub(super) fn main_log_sink(daemon: &DaemonSpec) -> SinkSpec {
+    match &daemon.logfile {
+        MainLog::File(path) => {
+            let max_bytes = u64::try_from(daemon.logfile_maxbytes).unwrap_or(0);
+            SinkSpec::file(path, max_bytes, u32::try_from(daemon.logfile_backups).unwrap_or(0))
+        }
+        MainLog::Syslog => SinkSpec::syslog(),
+    }
+}
+
+/// Changes to the daemon's directory and mask, in the keeper as well.
+fn enter_daemon_places(reactor: &mut Reactor, settings: &Settings) {
+    if let Some(directory) = &settings.daemon.directory {
+        let opened = std::fs::File::open(directory).and_then(|file| {
+            std::env::set_current_dir(directory)?;
+            Ok(file)
+        });
+        match opened {
+            Ok(file) => reactor.link.send(Request::Chdir, vec![file.into()]),
+            Err(error) => {
+                let text = format!("can't chdir into {}: {error}", directory.display());
+                reactor.log(Level::Critical, &text);
+            }
+        }
+    }
+    let mask = settings.daemon.umask;
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(mask as libc::mode_t));
+    reactor.link.send(Request::Umask { mask: mask.into() }, Vec::new());
+}
+
+/// The configuration in force, as the state file keeps it for the next reactor.
+#[derive(serde::Serialize, serde::Deserialize)]
+pub(super) struct Activated {
+    pub(super) settings: Settings,
+    /// Marks this daemon's runs.
+    pub(super) token: String,
+    /// Limits that programs get: 0 for files, 1 for processes; soft, hard.
+    pub(super) limits: Vec<(u8, u64, u64)>,
+    pub(super) echo: bool,
+}
+
+impl Reactor {
+    /// Puts the settings in force: a new core, and a state file that the keeper holds.
+    pub(super) fn activate(&mut self, before: Option<&Header>) -> Result<(), Refusal> {
+        let fleet = self.settings.fleet.clone();
+        self.core = match before {
+            Some(header) => Core::new_after(fleet, header),
+            None => Core::new(fleet),
+        };
+        self.store_all().map_err(|e| refuse(outcome::SYSTEM, &format!("cannot make the state file: {e}")))
+    }
+
+    /// Writes a state file for all processes of the core and has the keeper hold it.
+    fn store_all(&mut self) -> io::Result<()> {
+        let ids: Vec<_> = self.core.processes().map(|(id, _)| id).collect();
+        let slots = ids.last().map_or(0, |last| last.0 as usize + 1);
+        let activated = Activated {
+            settings: self.settings.clone(),
+            token: self.common.token.clone(),
+            limits: self
+                .common
+                .limits
+                .iter()
+                .map(|(l, s, h)| (u8::from(*l == Limited::Processes), *s, *h))
+                .collect(),
+            echo: self.echo,
+        };
+        let text = serde_json::to_vec(&activated).map_err(io::Error::other)?;
+        let store = Store::create(&text, slots, RECORD_SIZE_BYTES)?;
+        for id in ids {
+            if let Some(record) = self.core.record(id) {
+                store.write(id.0 as usize, &record.encode())?;
+            }
+        }
+        store.write_header(&serde_json::to_vec(&self.core.header()).map_err(io::Error::other)?)?;
+        self.store = Some(store);
+        self.hold_all();
+        Ok(())
+    }
+
+    /// Has the keeper hold what the next reactor needs.
+    pub(super) fn hold_all(&mut self) {
+        if let Some(Ok(fd)) = self.store.as_ref().map(Store::fd) {
+            self.link.send(Request::Hold { key: HELD_STATE }, vec![fd]);
+        }
+        if let Ok(fd) = self.disk.pool().fd().try_clone_to_owned() {
+            self.link.send(Request::Hold { key: HELD_BUFFERS }, vec![fd]);
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! One arm per [`Action`]: the only place that does something to the system because the core decided it.
+//!
+//! What fails here becomes an input of the next turn; nothing is decided.
+
+use super::command::{Lookup, search_path};
+use super::reactor::{Job, LAST_OUTPUT_MAX, Reactor};
+use super::runs::{CHANNELS, Channel};
+use super::sweep::{Sweeper, Target};
+use crate::core::{Action, Finish, Input, Scope, SpawnError, Transition};
+use crate::keeper::protocol::{Request, Streams, Whom};
+use crate::logs::sink::StreamId;
+use crate::logs::sink::{SinkId, SinkSpec};
+use crate::model::spec::{LogTarget, ProcessSpec, StreamSpec};
+use crate::model::{Level, ProcessId, RunId, Signal};
+use crate::sys::clock;
+use std::io;
+use std::sync::Arc;
+
+/// Carries out one action.
+pub(super) fn perform(reactor: &mut Reactor, action: Action) {
+    match action {
+        Action::Prepare { run, process } => reactor.prepare(run, process),
+        Action::Spawn { run, process } => reactor.spawn(run, process),
+        Action::Signal { run, signal, scope } => reactor.signal(run, signal, scope),
+        Action::Sweep { run, signal } => reactor.sweeps.push((run, signal)),
+        Action::Forget { run } => reactor.forget(run),
+        Action::Publish(transition) => reactor.publish(&transition),
+        Action::Log { level, text } => reactor.log(level, &text),
+        Action::Persist(process) => reactor.persist(process),
+        Action::GroupAdded(group) => reactor.log(Level::Trace, &format!("group {group} is in force")),
+        Action::GroupRemoved(group) => reactor.log(Level::Trace, &format!("group {group} is gone")),
+        Action::Reply { id, reply } => reactor.log(Level::Trace, &format!("request {}: {reply:?}", id.0)),
+        Action::Finish(Finish::Exit) => {
+            reactor.exit = Some((super::outcome::OK, clock::now().after(LAST_OUTPUT_MAX)));
+        }
+        Action::Finish(Finish::Reload) => reactor.begin_anew(),
+    }
+}
+
+impl Reactor {
+    fn spec(&self, process: ProcessId) -> Option<Arc<ProcessSpec>> {
+        self.core.process(process).map(|process| Arc::clone(process.spec()))
+    }
+
+    /// Opens the logs and looks for the command; the disk worker does both, in this order.
+    fn prepare(&mut self, run: RunId, process: ProcessId) {
+        let Some(spec) = self.spec(process) else { return };
+        let sinks = self.open_logs(&spec);
+        let own_path = std::env::var_os("PATH");
+        let lookup = Lookup {
+            command: spec.command.clone(),
+            search: search_path(&spec.environment, own_path.as_deref()),
+            directory: spec.directory.clone(),
+        };
+        self.disk.run(Box::new(move || Job::Looked(run, lookup.run())));
+        let entry = self.runs.entry(run);
+        (entry.process, entry.sinks) = (Some(process), sinks);
+    }
+
+    /// Opens the logs of a process: of stdout, and of a stderr that is not the stdout.
+    pub(super) fn open_logs(&self, spec: &ProcessSpec) -> [Option<SinkId>; 2] {
+        let stderr = if spec.redirect_stderr { None } else { sink_of(&spec.stderr) };
+        [sink_of(&spec.stdout), stderr].map(|sink| sink.map(|sink| self.disk.open(sink)))
+    }
+
+    /// Whether somebody wants the bytes of a stream; one that nobody wants needs no pipe.
+    fn is_wanted(&self, stream: &StreamSpec) -> bool {
+        stream.logfile.path().is_some()
+            || stream.syslog
+            || stream.events_enabled
+            || stream.capture_maxbytes > 0
+            || self.activity.wants(Level::Debug)
+    }
+
+    fn spawn(&mut self, run: RunId, process: ProcessId) {
+        let Some(spec) = self.spec(process) else { return };
+        let mut streams = Streams(Streams::STDIN);
+        if self.is_wanted(&spec.stdout) {
+            streams.0 |= Streams::STDOUT;
+        }
+        streams.0 |= match () {
+            () if spec.redirect_stderr => Streams::STDERR_TO_STDOUT,
+            () if self.is_wanted(&spec.stderr) => Streams::STDERR,
+            () => 0,
+        };
+        let entry = self.runs.entry(run);
+        let Some(command) = entry.command.take() else { return };
+        entry.asked = true;
+        let stored = self.common.image(run, &spec, &command).store();
+        match stored {
+            Ok(image) => {
+                self.link.send(Request::Spawn { run: run.0, streams, held: 0 }, vec![image.into()]);
+            }
+            Err(error) => {
+                let error = spawn_error(&spec.name, &error, false);
+                self.inputs.push_back(Input::SpawnFailed { run, error });
+            }
+        }
+    }
+
+    fn signal(&mut self, run: RunId, signal: Signal, scope: Scope) {
+        let whom = if scope == Scope::Group { Whom::Group } else { Whom::Main };
+        if scope == Scope::Tree {
+            // Descendants first: once their parent is gone they are harder to tell.
+            self.sweep(&[(run, Some(signal))]);
+        }
+        self.link.send(Request::Signal { run: run.0, signal, whom }, Vec::new());
+    }
+
+    /// Counts what the core asked for in this turn, with one look at the process table.
+    pub(super) fn sweep_all(&mut self) {
+        let wanted = std::mem::take(&mut self.sweeps);
+        if wanted.is_empty() {
+            return;
+        }
+        for (run, left) in self.sweep(&wanted) {
+            self.runs.entry(run).left = (left > 0).then_some(left);
+            self.inputs.push_back(Input::Swept { run, left });
+        }
+    }
+
+    /// Looks at the trees of runs and signals them as asked; returns how many processes each has left.
+    fn sweep(&mut self, wanted: &[(RunId, Option<Signal>)]) -> Vec<(RunId, u32)> {
+        let target = |(run, signal): &(RunId, Option<Signal>)| {
+            let live = self.runs.table.get(run)?;
+            Some(Target { run: *run, main: live.main?, main_alive: live.alive, signal: *signal })
+        };
+        let targets: Vec<Target> = wanted.iter().filter_map(target).collect();
+        let mut known = self.runs.alive();
+        known.insert(crate::sys::process::own_pid());
+        let tag = |run| self.common.tag(run);
+        let found = Sweeper { keeper: self.keeper, known: &known, tag: &tag }.sweep(&targets);
+        let count = |run: &RunId| found.get(run).map_or(0, |left| left.len() as u32);
+        wanted.iter().map(|(run, _)| (*run, count(run))).collect()
+    }
+
+    /// Counts the left-overs that somebody waits for once more, and tells the core what changed.
+    pub(super) fn count_left_overs(&mut self) {
+        let watched: Vec<_> = self.runs.watched().into_iter().map(|run| (run, None)).collect();
+        if watched.is_empty() {
+            return;
+        }
+        for (run, left) in self.sweep(&watched) {
+            let entry = self.runs.entry(run);
+            if entry.left != Some(left) {
+                entry.left = (left > 0).then_some(left);
+                self.inputs.push_back(Input::Swept { run, left });
+            }
+        }
+    }
+
+    /// Lets go of a run: the rest of its output is taken in, its logs and its pipes are closed.
+    pub(super) fn forget(&mut self, run: RunId) {
+        let Some(live) = self.runs.table.get_mut(&run) else { return };
+        (live.forgotten, live.left) = (true, None);
+        for (channel, _) in CHANNELS {
+            self.pump.finish(channel.stream(run));
+        }
+        self.release_if_done(run);
+    }
+
+    /// Takes in that a stream was read to its end.
+    pub(super) fn stream_closed(&mut self, stream: StreamId) {
+        let (run, channel) = Channel::of(stream);
+        let Some(live) = self.runs.table.get_mut(&run) else { return };
+        live.streams_open = live.streams_open.saturating_sub(1);
+        if let Some(sink) = live.sinks[channel as usize].take() {
+            self.disk.close(sink);
+        }
+        self.release_if_done(run);
+    }
+
+    /// A run that is over and read to the end is released: before that its pipes must survive us.
+    fn release_if_done(&mut self, run: RunId) {
+        let Some(live) = self.runs.table.get(&run).filter(|live| live.forgotten && live.streams_open == 0)
+        else {
+            return;
+        };
+        live.sinks.into_iter().flatten().for_each(|sink| self.disk.close(sink));
+        self.runs.table.remove(&run);
+        self.link.send(Request::Release { run: run.0 }, Vec::new());
+    }
+
+    fn publish(&mut self, transition: &Transition) {
+        if !self.activity.wants(Level::Trace) {
+            return;
+        }
+        let Some(spec) = self.spec(transition.process) else { return };
+        let (from, to) = (transition.from.name(), transition.to.name());
+        let text = format!("{}: {from} -> {to} ({})", spec.namespec(), transition.cause);
+        self.log(Level::Trace, &text);
+    }
+
+    /// Rewrites the slot of a process. A failure is told once and ends nothing: it matters only if the
+    /// reactor dies as well.
+    fn persist(&mut self, process: ProcessId) {
+        let Some(store) = &self.store else { return };
+        let Some(record) = self.core.record(process) else { return };
+        if let Err(error) = store.write(process.0 as usize, &record.encode()) {
+            self.log(Level::Error, &format!("cannot keep the state of {process}: {error}"));
+        }
+    }
+
+    /// Writes the core's header when it changed.
+    pub(super) fn store_header(&mut self) {
+        let Some(header) = self.core.take_header() else { return };
+        let Some(store) = &self.store else { return };
+        let written =
+            serde_json::to_vec(&header).map_err(io::Error::other).and_then(|text| store.write_header(&text));
+        if let Err(error) = written {
+            self.log(Level::Error, &format!("cannot keep the daemon's state: {error}"));
+        }
+    }
+}
+
+/// Returns the log file of a stream, where it has one.
+fn sink_of(stream: &StreamSpec) -> Option<SinkSpec> {
+    let path = stream.logfile.path()?;
+    let max_bytes = u64::try_from(stream.maxbytes).unwrap_or(0);
+    let backups = u32::try_from(stream.backups).unwrap_or(0);
+    let sink = SinkSpec::file(path, max_bytes, backups);
+    Some(if matches!(stream.logfile, LogTarget::Auto(_)) { sink.private() } else { sink })
+}
+
+/// Sorts a failure to make a child into supervisord's kinds.
+pub(super) fn spawn_error(name: &str, error: &io::Error, pipe: bool) -> SpawnError {
+    let errno = crate::sys::error_name(error);
+    match error.raw_os_error() {
+        Some(libc::EMFILE | libc::ENFILE) => SpawnError::TooManyFiles(name.into()),
+        Some(libc::EAGAIN | libc::ENOMEM) => SpawnError::TooManyProcesses(name.into()),
+        _ if pipe => SpawnError::Dispatchers { name: name.into(), errno },
+        _ => SpawnError::Fork { name: name.into(), errno },
+    }
+}

@@ -1,0 +1,130 @@
+//! When the keeper is lost: another one takes its place, and the programs go on.
+//!
+//! The programs are no children of ours then, and neither of the new keeper: it watches them by other means.
+
+use super::REPLACE_WORD;
+use super::reactor::Reactor;
+use crate::core::Input;
+use crate::keeper::protocol::{Report, Request, Streams};
+use crate::model::{Level, Pid, RunId, Signal};
+use crate::sys::{fd, fdpass, process, tree};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::process::{Command, Stdio};
+
+impl Reactor {
+    /// Starts a new keeper by posix_spawn (this process has threads) and gives it everything.
+    pub(super) fn replace_keeper(&mut self) {
+        self.keeper_lost = false;
+        let lost = self.keeper;
+        match start_keeper() {
+            Ok((pid, socket)) => {
+                self.keeper = pid;
+                self.link.replace(socket);
+                let text = format!(
+                    "the keeper (pid {lost}) was lost; pid {pid} took its place and the programs go on. Signals to \
+                     the daemon go to pid {pid} from now on"
+                );
+                self.log(Level::Critical, &text);
+            }
+            Err(error) => {
+                let text =
+                    format!("the keeper (pid {lost}) was lost and cannot be replaced: {error}; trying again");
+                self.log(Level::Critical, &text);
+                self.keeper_lost = true;
+                return;
+            }
+        }
+        if let Err(error) = self.register() {
+            self.log(Level::Critical, &format!("cannot listen to the new keeper: {error}"));
+        }
+        self.hand_back();
+        if let Err(error) = super::pidfile::write(&self.settings.daemon.pidfile, self.keeper) {
+            self.log(Level::Critical, &format!("cannot write the pid file: {error}"));
+        }
+    }
+
+    /// The reverse of a hand-over: descriptors to hold, and runs to watch.
+    fn hand_back(&mut self) {
+        self.hold_all();
+        for (run, live) in &self.runs.table {
+            let Some(pid) = live.main.filter(|_| live.alive) else { continue };
+            let mut fds: Vec<OwnedFd> = Vec::new();
+            fds.extend(live.stdin.as_ref().and_then(|fd| fd.try_clone().ok()));
+            let mut streams = Streams(live.streams.0 & !(Streams::STDOUT | Streams::STDERR | Streams::STDIN));
+            streams.0 |= if fds.is_empty() { 0 } else { Streams::STDIN };
+            for (channel, bit) in [
+                (super::runs::Channel::Stdout, Streams::STDOUT),
+                (super::runs::Channel::Stderr, Streams::STDERR),
+            ] {
+                if let Some(fd) = self.pump.duplicate(channel.stream(*run)) {
+                    fds.push(fd);
+                    streams.0 |= bit;
+                }
+            }
+            let adopt = Request::Adopt { run: run.0, pid: pid.0, streams, born_ns: live.born_ns };
+            self.link.send(adopt, fds);
+        }
+        self.link.send(Request::Ready, Vec::new());
+        self.end_unanswered();
+        self.inputs.push_back(Input::HandedOver);
+    }
+
+    /// A child that the lost keeper may have made without telling us is ended: its pipes died with the keeper,
+    /// and it is asked for once more.
+    fn end_unanswered(&mut self) {
+        let asked: Vec<RunId> =
+            self.runs.table.iter().filter(|(_, live)| live.asked).map(|(run, _)| *run).collect();
+        let tags: Vec<String> = asked.iter().map(|run| self.common.tag(*run)).collect();
+        if tags.is_empty() {
+            return;
+        }
+        for pid in tree::all() {
+            if tree::tag(pid).is_some_and(|tag| tags.contains(&tag)) {
+                process::kill_checked(pid, Signal::KILL);
+            }
+        }
+    }
+}
+
+/// Starts this program anew as a keeper, with one end of a socket pair; returns the other end.
+fn start_keeper() -> std::io::Result<(Pid, OwnedFd)> {
+    let (ours, theirs) = fdpass::pair()?;
+    fd::keep_across_exec(&theirs)?;
+    let program = if cfg!(target_os = "linux") { "/proc/self/exe".into() } else { std::env::current_exe()? };
+    let child = Command::new(program)
+        .arg(REPLACE_WORD)
+        .arg(theirs.as_raw_fd().to_string())
+        .arg(process::own_pid().to_string())
+        .args(super::user_words().iter().skip(1))
+        .stdin(Stdio::inherit())
+        .spawn()?;
+    Ok((Pid(child.id() as i32), ours))
+}
+
+/// Reads the hand-over of the keeper up to its end; `None` when the keeper is lost meanwhile.
+pub(super) fn take_hand_over(link: &mut super::link::Link) -> Option<HandOver> {
+    let mut taken = HandOver::default();
+    loop {
+        let (report, fds) = link.wait()?;
+        match report {
+            Report::Held { key } => taken.held.extend(fds.into_iter().map(|fd| (key, fd))),
+            Report::Window => link.send(Request::Taken, Vec::new()),
+            Report::Begin { .. } => {
+                taken.begin = Some(report);
+                return Some(taken);
+            }
+            other => taken.reports.push((other, fds)),
+        }
+    }
+}
+
+/// What a keeper hands over to a new reactor.
+#[derive(Default)]
+pub(super) struct HandOver {
+    /// Held descriptors by key.
+    pub(super) held: Vec<(u64, OwnedFd)>,
+    /// Runs and their ends.
+    pub(super) reports: Vec<(Report, Vec<OwnedFd>)>,
+    /// The last message.
+    pub(super) begin: Option<Report>,
+}

@@ -1,0 +1,194 @@
+//! The loop: poll, turn readiness into inputs, let the core decide, carry out what it decided.
+//!
+//! One turn never waits for anything but the poll, and the poll's timeout is the next deadline: none while
+//! nothing is timed. Must not decide anything about programs.
+
+use super::image::Common;
+use super::link::Link;
+use super::options::Options;
+use super::runs::Runs;
+use super::store::Store;
+use crate::config::Loaded;
+use crate::core::{Action, Core, Input, SpawnError};
+use crate::daemon::command::Command;
+use crate::logs::activity::Activity;
+use crate::logs::disk::Disk;
+use crate::logs::pump::Pump;
+use crate::logs::sink::SinkId;
+use crate::model::spec::Settings;
+use crate::model::{Level, Pid, RunId, Signal, Time};
+use crate::sys::clock;
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+use std::time::Duration;
+
+/// The disk worker woke us.
+pub(super) const WAKER: Token = Token(0);
+/// The keeper says something.
+const KEEPER: Token = Token(1);
+/// Tokens from here on are streams of programs.
+pub(super) const STREAMS: usize = 16;
+/// Most events that one poll returns; the rest comes with the next turn.
+const EVENTS_MAX: usize = 256;
+/// How long the end of the daemon waits for output that is still under way.
+pub(super) const LAST_OUTPUT_MAX: Duration = Duration::from_secs(5);
+/// How often left-overs are counted where their ends are not told (no subreaper), while somebody waits.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+/// What the disk worker computes for us.
+pub(super) enum Job {
+    /// A command was looked up.
+    Looked(RunId, Result<Command, SpawnError>),
+    /// The configuration was read again.
+    Loaded(Box<Loaded>),
+}
+
+/// The daemon.
+pub(super) struct Reactor {
+    pub(super) poll: Poll,
+    pub(super) link: Link,
+    pub(super) keeper: Pid,
+    pub(super) core: Core,
+    pub(super) settings: Settings,
+    pub(super) options: Options,
+    pub(super) common: Common,
+    pub(super) store: Option<Store>,
+    pub(super) disk: Disk<Job>,
+    pub(super) pump: Pump,
+    pub(super) activity: Activity,
+    /// Where the activity log goes, and whether it is echoed.
+    pub(super) main_log: SinkId,
+    pub(super) echo: bool,
+    pub(super) runs: Runs,
+    /// What happened since the core was last told.
+    pub(super) inputs: VecDeque<Input>,
+    /// Counts of left-overs that the core asked for in this turn.
+    pub(super) sweeps: Vec<(RunId, Option<Signal>)>,
+    pub(super) look_again_at: Option<Time>,
+    /// A checked configuration that waits until everything is stopped.
+    pub(super) next_settings: Option<Settings>,
+    /// Whether the configuration is being read again, and whether somebody asked once more meanwhile.
+    pub(super) loading: bool,
+    pub(super) load_again: bool,
+    /// Set when the daemon is to end: the exit code, and until when the last output is waited for.
+    pub(super) exit: Option<(i32, Time)>,
+    pub(super) keeper_lost: bool,
+}
+
+impl Reactor {
+    /// Runs until the daemon ends; returns its exit code.
+    pub(super) fn run(mut self) -> i32 {
+        let mut events = Events::with_capacity(EVENTS_MAX);
+        loop {
+            self.decide();
+            if let Some((code, due)) = self.exit
+                && (self.runs.table.is_empty() || due <= clock::now())
+            {
+                return self.end(code);
+            }
+            let timeout = self.timeout();
+            if let Err(error) = self.poll.poll(&mut events, timeout)
+                && error.kind() != io::ErrorKind::Interrupted
+            {
+                self.log(Level::Critical, &format!("cannot wait for events: {error}"));
+            }
+            self.take_events(&events);
+        }
+    }
+
+    /// Registers what is always watched.
+    pub(super) fn register(&mut self) -> io::Result<()> {
+        let fd = self.link.as_fd().as_raw_fd();
+        self.poll.registry().register(&mut SourceFd(&fd), KEEPER, Interest::READABLE | Interest::WRITABLE)
+    }
+
+    /// How long to sleep: until the next deadline, for ever when there is none, not at all with work left.
+    fn timeout(&self) -> Option<Duration> {
+        if !self.inputs.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let end = self.exit.map(|(_, due)| due);
+        let due = [self.core.next_deadline(), self.pump.next_deadline(), self.look_again_at, end];
+        // Rounded up to the poll's resolution: waking a little early would only mean to sleep again.
+        let round_up = |rest: Duration| rest.checked_add(Duration::from_micros(999)).unwrap_or(rest);
+        due.into_iter().flatten().min().map(|due| round_up(due.since(clock::now())))
+    }
+
+    fn take_events(&mut self, events: &Events) {
+        let now = clock::now();
+        for event in events {
+            match event.token() {
+                WAKER => {}
+                KEEPER => self.link.flush(),
+                token => self.pump.stream_of(token).into_iter().for_each(|stream| self.pump.ready(stream)),
+            }
+        }
+        // Output first, then ends: what a program wrote before it ended is logged before its end.
+        self.pump.tick(now);
+        self.take_pump_events();
+        self.take_reports();
+        self.take_disk_events();
+        self.look_again(now);
+    }
+
+    /// Tells the core what happened, and carries out what it decides.
+    pub(super) fn decide(&mut self) {
+        for input in std::mem::take(&mut self.inputs) {
+            self.core.handle(clock::now(), clock::wall(), input);
+            self.carry_out();
+        }
+        let now = clock::now();
+        if self.core.next_deadline().is_some_and(|due| due <= now) {
+            self.core.handle(now, clock::wall(), Input::Tick);
+            self.carry_out();
+        }
+        self.sweep_all();
+        self.store_header();
+        self.link.flush();
+        if self.keeper_lost {
+            self.replace_keeper();
+        }
+    }
+
+    fn carry_out(&mut self) {
+        while let Some(action) = self.core.poll_action() {
+            self.perform(action);
+        }
+    }
+
+    /// Counts left-overs again where nobody tells of their ends.
+    fn look_again(&mut self, now: Time) {
+        if self.look_again_at.is_some_and(|due| due <= now) {
+            self.look_again_at = None;
+            self.count_left_overs();
+        }
+        if self.look_again_at.is_none() && crate::sys::portable() && !self.runs.watched().is_empty() {
+            self.look_again_at = Some(now.after(LOOK_AGAIN));
+        }
+    }
+
+    /// Writes a line to the activity log.
+    pub(super) fn log(&mut self, level: Level, text: &str) {
+        if let Some(line) = self.activity.line(level, text, clock::wall()) {
+            self.disk.write(self.main_log, line);
+        }
+    }
+
+    /// The last acts: everything that is queued reaches the disk, and the keeper is told the exit code.
+    fn end(mut self, code: i32) -> i32 {
+        super::pidfile::remove(&self.settings.daemon.pidfile, self.keeper);
+        // What a frozen disk keeps back is in the buffers that the keeper holds; they end with the daemon.
+        let _ = self.disk.stop(LAST_OUTPUT_MAX);
+        self.link.send(crate::keeper::protocol::Request::Exit { code: code as u64 }, Vec::new());
+        self.link.drain();
+        code
+    }
+
+    /// Carries out one action; see `effects.rs`.
+    fn perform(&mut self, action: Action) {
+        super::effects::perform(self, action);
+    }
+}

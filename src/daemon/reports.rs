@@ -1,0 +1,217 @@
+//! What comes in: reports of the keeper, and answers of the disk worker.
+
+use super::effects::spawn_error;
+use super::reactor::{Job, Reactor};
+use super::runs::{CHANNELS, Channel};
+use crate::core::{Input, SpawnError};
+use crate::keeper::protocol::{Report, Streams};
+use crate::logs::activity::child_output;
+use crate::logs::disk::Event;
+use crate::logs::pump::{PumpEvent, StreamOptions};
+use crate::logs::sink::SinkId;
+use crate::logs::writer::Note;
+use crate::model::{ExitStatus, Level, Pid, RunId, Signal};
+use crate::sys::clock;
+use crate::sys::open::OpenError;
+use crate::sys::spawn::Stage;
+use std::io;
+use std::os::fd::OwnedFd;
+
+impl Reactor {
+    /// Takes in everything the keeper said.
+    pub(super) fn take_reports(&mut self) {
+        loop {
+            match self.link.receive() {
+                Ok(Some((report, fds))) => self.take_report(report, fds),
+                Ok(None) => {
+                    self.keeper_lost = true;
+                    return;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(_) => {
+                    self.keeper_lost = true;
+                    return;
+                }
+            }
+        }
+    }
+
+    pub(super) fn take_report(&mut self, report: Report, fds: Vec<OwnedFd>) {
+        match report {
+            Report::Spawned { run, pid, streams, born_ns } => {
+                self.spawned(RunId(run), Pid(pid), streams, born_ns, fds);
+                self.inputs.push_back(Input::Spawned { run: RunId(run), pid: Pid(pid) });
+            }
+            Report::Failed { run, errno, pipe } => {
+                let run = RunId(run);
+                self.runs.entry(run).asked = false;
+                let error = spawn_error(&self.name_of(run), &io::Error::from_raw_os_error(errno), pipe);
+                self.inputs.push_back(Input::SpawnFailed { run, error });
+            }
+            Report::Noted { run, stage, errno } => self.noted(RunId(run), stage, errno),
+            Report::Exited { run, status } => self.exited(RunId(run), status),
+            Report::Refused { run, errno } => {
+                let errno = crate::sys::errno_name(errno);
+                self.inputs.push_back(Input::SignalFailed { run: RunId(run), errno });
+            }
+            Report::Signal { signal } => self.take_signal(signal),
+            Report::Orphans { count, pid, status } => self.orphans(count, pid, status),
+            // Parts of a hand-over, which is over before the loop begins.
+            Report::Held { .. } | Report::Window | Report::Begin { .. } => {}
+        }
+    }
+
+    fn name_of(&self, run: RunId) -> String {
+        let process = self.runs.table.get(&run).and_then(|live| live.process);
+        process
+            .and_then(|id| self.core.process(id))
+            .map_or_else(|| run.to_string(), |p| p.spec().name.clone())
+    }
+
+    /// Notes a child and takes over its streams.
+    pub(super) fn spawned(
+        &mut self,
+        run: RunId,
+        pid: Pid,
+        streams: Streams,
+        born_ns: u64,
+        fds: Vec<OwnedFd>,
+    ) {
+        let mut fds = fds.into_iter();
+        let stdin = if streams.has(Streams::STDIN) { fds.next() } else { None };
+        let entry = self.runs.entry(run);
+        (entry.main, entry.alive, entry.asked) = (Some(pid), true, false);
+        (entry.streams, entry.born_ns, entry.stdin) = (streams, born_ns, stdin);
+        let spec = entry.process.and_then(|id| self.core.process(id)).map(|p| p.spec().clone());
+        for (channel, bit) in [(Channel::Stdout, Streams::STDOUT), (Channel::Stderr, Streams::STDERR)] {
+            if !streams.has(bit) {
+                continue;
+            }
+            let Some(fd) = fds.next() else { continue };
+            let stream =
+                spec.as_ref().map(|s| if channel == Channel::Stdout { &s.stdout } else { &s.stderr });
+            let syslog = stream.filter(|s| s.syslog).and(spec.as_ref()).map(|spec| spec.name.clone());
+            let (observe, strip) = (self.activity.wants(Level::Debug), self.settings.daemon.strip_ansi);
+            let options = StreamOptions { observe, strip, syslog };
+            let sink = self.runs.entry(run).sinks[channel as usize];
+            match self.pump.attach(channel.stream(run), fd, sink, options) {
+                Ok(()) => self.runs.entry(run).streams_open += 1,
+                Err(error) => {
+                    let name = self.name_of(run);
+                    self.log(
+                        Level::Error,
+                        &format!("cannot read the {} of '{name}': {error}", channel.name()),
+                    );
+                }
+            }
+        }
+    }
+
+    fn noted(&mut self, run: RunId, stage: u32, errno: i32) {
+        let words = Stage::by_number(stage).map_or("start", Stage::words);
+        let error = io::Error::from_raw_os_error(errno);
+        let text = format!("'{}' could not {words}: {error}", self.name_of(run));
+        self.log(Level::Info, &text);
+    }
+
+    fn exited(&mut self, run: RunId, status: ExitStatus) {
+        // What it wrote before it ended goes before its end.
+        for (channel, _) in CHANNELS {
+            self.pump.ready(channel.stream(run));
+        }
+        self.pump.tick(clock::now());
+        self.take_pump_events();
+        self.log(Level::Debug, "received SIGCHLD indicating a child quit");
+        self.runs.entry(run).alive = false;
+        self.inputs.push_back(Input::Exited { run, status });
+    }
+
+    fn orphans(&mut self, count: u64, pid: i32, status: ExitStatus) {
+        let more = if count > 1 { format!(", and {} more", count - 1) } else { String::new() };
+        self.log(Level::Info, &format!("reaped unknown pid {pid} ({status}){more}"));
+        self.count_left_overs();
+    }
+
+    fn take_signal(&mut self, signal: Signal) {
+        match signal {
+            Signal::HUP => self.reload(),
+            Signal::USR2 => {
+                self.log(Level::Info, "received SIGUSR2 indicating log reopen request");
+                self.disk.reopen_all();
+            }
+            Signal::USR1 => self.log(Level::Debug, "received SIGUSR1, which asks nothing of visord"),
+            other => self.inputs.push_back(Input::Signal(other)),
+        }
+    }
+
+    /// Takes in what the disk worker has done.
+    pub(super) fn take_disk_events(&mut self) {
+        for event in self.disk.drain() {
+            match event {
+                Event::Opened { result: Ok(()), .. } | Event::Cleared { .. } => {}
+                Event::Opened { sink, result: Err(error) } => self.sink_failed(sink, &error),
+                Event::Done(Job::Looked(run, result)) => self.looked(run, result),
+                Event::Done(Job::Loaded(loaded)) => self.loaded(*loaded),
+                Event::SlotFree => self.pump.slots_freed(),
+                Event::Log { target, note } => self.log_note(&target, note),
+                Event::Recovered { slots: 0, .. } => {}
+                Event::Recovered { bytes, .. } => {
+                    self.log(
+                        Level::Info,
+                        &format!("{bytes} bytes that the lost reactor had read were written"),
+                    );
+                }
+            }
+        }
+    }
+
+    fn log_note(&mut self, target: &str, note: Note) {
+        let (level, text) = match note {
+            Note::Dropped(bytes, why) => (
+                Level::Error,
+                format!("cannot write to {target}: {why}; {bytes} bytes of output were dropped so far"),
+            ),
+            Note::Resumed(bytes) => (
+                Level::Warn,
+                format!("writing to {target} works again; {bytes} bytes of output were dropped"),
+            ),
+            Note::Warning(why) => (Level::Warn, format!("{target}: {why}")),
+        };
+        self.log(level, &text);
+    }
+
+    /// A log cannot be opened: the run that it was opened for is told with its command's answer, which follows.
+    fn sink_failed(&mut self, sink: SinkId, error: &OpenError) {
+        let errno = format!("{:?}", error.errno);
+        let owner = self.runs.table.values_mut().find(|live| live.sinks.contains(&Some(sink)));
+        match owner {
+            Some(live) => live.sink_failure = Some(errno),
+            None => self.log(Level::Error, &format!("cannot open a log: {error}")),
+        }
+    }
+
+    fn looked(&mut self, run: RunId, result: Result<super::command::Command, SpawnError>) {
+        let name = self.name_of(run);
+        let Some(live) = self.runs.table.get_mut(&run) else { return };
+        let result = result.map(|command| live.command = Some(command));
+        let result = match live.sink_failure.take() {
+            Some(errno) => result.and(Err(SpawnError::Dispatchers { name, errno })),
+            None => result,
+        };
+        self.inputs.push_back(Input::Prepared { run, result });
+    }
+
+    /// Takes in what the pump says: output that the activity log is to show, and streams that ended.
+    pub(super) fn take_pump_events(&mut self) {
+        for event in self.pump.take_events() {
+            match event {
+                PumpEvent::Observed(stream, bytes) => {
+                    let (run, channel) = Channel::of(stream);
+                    let text = child_output(&self.name_of(run), channel.name(), &bytes);
+                    self.log(Level::Debug, &text);
+                }
+                PumpEvent::Closed(stream) => self.stream_closed(stream),
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! The runs that the shell holds something for: a prepared command, descriptors, streams.
+
+use super::command::Command;
+use crate::logs::sink::{SinkId, StreamId};
+use crate::model::{Pid, ProcessId, RunId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::OwnedFd;
+
+/// Output channels of a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Channel {
+    /// Descriptor 1.
+    Stdout = 0,
+    /// Descriptor 2.
+    Stderr = 1,
+}
+
+/// Channels with the names that logs and events show.
+pub(super) const CHANNELS: [(Channel, &str); 2] = [(Channel::Stdout, "stdout"), (Channel::Stderr, "stderr")];
+
+impl Channel {
+    /// Returns the number of a run's stream, the same before and after the death of a reactor.
+    pub(super) fn stream(self, run: RunId) -> StreamId {
+        StreamId(run.0 * 2 + u64::from(self == Channel::Stderr))
+    }
+
+    /// Returns the run and the channel of a stream.
+    pub(super) fn of(stream: StreamId) -> (RunId, Channel) {
+        let channel = if stream.0 % 2 == 0 { Channel::Stdout } else { Channel::Stderr };
+        (RunId(stream.0 / 2), channel)
+    }
+
+    /// Returns the name that logs and events show.
+    pub(super) fn name(self) -> &'static str {
+        CHANNELS.iter().find(|row| row.0 == self).map_or("", |row| row.1)
+    }
+}
+
+/// What the shell holds for one run.
+#[derive(Default)]
+pub(super) struct LiveRun {
+    /// Of which process; `None` for a run of a process that is no longer configured.
+    pub(super) process: Option<ProcessId>,
+    /// Its main process, once there is one.
+    pub(super) main: Option<Pid>,
+    /// When it was made, in nanoseconds since boot.
+    pub(super) born_ns: u64,
+    /// Which of its streams are pipes.
+    pub(super) streams: crate::keeper::protocol::Streams,
+    /// Whether the main process lives.
+    pub(super) alive: bool,
+    /// Whether a child was asked for and the answer is awaited.
+    pub(super) asked: bool,
+    /// What it is to execute.
+    pub(super) command: Option<Command>,
+    /// The write end of its standard input.
+    pub(super) stdin: Option<OwnedFd>,
+    /// Its open logs: of stdout, of stderr.
+    pub(super) sinks: [Option<SinkId>; 2],
+    /// How many of its streams are still read.
+    pub(super) streams_open: u32,
+    /// Whether the core has finished with it: only its output is still taken in.
+    pub(super) forgotten: bool,
+    /// Why a log could not be opened.
+    pub(super) sink_failure: Option<String>,
+    /// How many processes of its tree are left, while somebody watches them.
+    pub(super) left: Option<u32>,
+}
+
+/// All of them.
+#[derive(Default)]
+pub(super) struct Runs {
+    /// By run.
+    pub(super) table: BTreeMap<RunId, LiveRun>,
+}
+
+impl Runs {
+    /// Returns the entry of a run, made where there is none.
+    pub(super) fn entry(&mut self, run: RunId) -> &mut LiveRun {
+        self.table.entry(run).or_default()
+    }
+
+    /// Returns the main processes that live.
+    pub(super) fn alive(&self) -> BTreeSet<Pid> {
+        self.table.values().filter(|run| run.alive).filter_map(|run| run.main).collect()
+    }
+
+    /// Returns the runs whose left-overs are watched.
+    pub(super) fn watched(&self) -> Vec<RunId> {
+        self.table.iter().filter(|(_, run)| run.left.is_some()).map(|(id, _)| *id).collect()
+    }
+}

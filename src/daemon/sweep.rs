@@ -1,0 +1,64 @@
+//! What is left of a run's tree: found by session, tag and parentage, counted, and signalled when asked.
+//!
+//! Orphans become children of the keeper, so one look at the keeper's children serves all runs of a turn.
+//! What bears neither the run's session nor its tag is nobody's we know, and is never signalled.
+
+use crate::model::{Pid, RunId, Signal};
+use crate::sys::{process, tree};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A run whose tree is looked at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Target {
+    /// The run.
+    pub(super) run: RunId,
+    /// Its main process, which led the session; it may have gone.
+    pub(super) main: Pid,
+    /// Whether the main process still lives: it and its descendants are the tree, then.
+    pub(super) main_alive: bool,
+    /// What to send to everything found but the main process.
+    pub(super) signal: Option<Signal>,
+}
+
+/// Looks for the trees of several runs at once.
+pub(super) struct Sweeper<'a> {
+    /// The parent of orphans.
+    pub(super) keeper: Pid,
+    /// Main processes of all runs, and the reactor: they are no left-overs.
+    pub(super) known: &'a BTreeSet<Pid>,
+    /// The tag of a run.
+    pub(super) tag: &'a dyn Fn(RunId) -> String,
+}
+
+impl Sweeper<'_> {
+    /// Returns for each target the processes of its tree, the main one left out, and signals them as asked.
+    pub(super) fn sweep(&self, targets: &[Target]) -> BTreeMap<RunId, Vec<Pid>> {
+        let orphans = self.orphans();
+        let mut found = BTreeMap::new();
+        for target in targets {
+            let mut roots: Vec<Pid> =
+                orphans.iter().filter(|o| self.belongs(o, target)).map(|o| o.pid).collect();
+            if target.main_alive {
+                roots.push(target.main);
+            }
+            let mut tree = if roots.is_empty() { Vec::new() } else { tree::descend(&roots) };
+            tree.retain(|pid| *pid != target.main && !self.known.contains(pid));
+            tree.retain(|pid| tree::entry(*pid).is_some_and(|entry| !entry.zombie));
+            if let Some(signal) = target.signal {
+                tree.iter().for_each(|pid| process::kill_checked(*pid, signal));
+            }
+            found.insert(target.run, tree);
+        }
+        found
+    }
+
+    fn orphans(&self) -> Vec<tree::Entry> {
+        let children = tree::children(self.keeper).into_iter().filter(|pid| !self.known.contains(pid));
+        children.filter_map(tree::entry).filter(|entry| !entry.zombie).collect()
+    }
+
+    fn belongs(&self, orphan: &tree::Entry, target: &Target) -> bool {
+        let tagged = || tree::tag(orphan.pid).is_some_and(|tag| tag == (self.tag)(target.run));
+        orphan.session == target.main || tagged()
+    }
+}
