@@ -9,6 +9,7 @@ use crate::keeper::protocol::{Report, Request, Streams};
 use crate::model::{Level, Pid, RunId, Signal};
 use crate::sys::{fd, fdpass, process, tree};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 impl Reactor {
@@ -91,11 +92,13 @@ fn start_keeper() -> std::io::Result<(Pid, OwnedFd)> {
     let (ours, theirs) = fdpass::pair()?;
     fd::keep_across_exec(&theirs)?;
     let program = if cfg!(target_os = "linux") { "/proc/self/exe".into() } else { std::env::current_exe()? };
+    let words = super::user_words();
     let child = Command::new(program)
+        .arg0(words.first().map_or("visord", String::as_str))
         .arg(REPLACE_WORD)
         .arg(theirs.as_raw_fd().to_string())
         .arg(process::own_pid().to_string())
-        .args(super::user_words().iter().skip(1))
+        .args(words.iter().skip(1))
         .stdin(Stdio::inherit())
         .spawn()?;
     Ok((Pid(child.id() as i32), ours))

@@ -26,7 +26,7 @@ impl Channel {
 
     /// Returns the run and the channel of a stream.
     pub(super) fn of(stream: StreamId) -> (RunId, Channel) {
-        let channel = if stream.0 % 2 == 0 { Channel::Stdout } else { Channel::Stderr };
+        let channel = if stream.0.is_multiple_of(2) { Channel::Stdout } else { Channel::Stderr };
         (RunId(stream.0 / 2), channel)
     }
 

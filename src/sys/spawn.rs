@@ -365,8 +365,10 @@ mod tests {
         CString::new(s).unwrap_or_default()
     }
 
+    type Note = Option<(u64, u32, i32)>;
+
     /// Runs an image in a child whose three streams are one pipe; returns status, output and note.
-    fn run(image: &Image) -> io::Result<(ExitStatus, String, Option<(u64, u32, i32)>)> {
+    fn run(image: &Image) -> io::Result<(ExitStatus, String, Note)> {
         let stored = image.store()?;
         let (read, write) = crate::sys::fd::pipe()?;
         let (notes_read, notes_write) = crate::sys::fd::pipe()?;
