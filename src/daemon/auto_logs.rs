@@ -7,7 +7,7 @@ use super::reactor::Reactor;
 use super::runs::CHANNELS;
 use crate::logs::auto;
 use crate::model::Level;
-use crate::model::spec::{LogTarget, Settings};
+use crate::model::spec::{FleetSpec, LogTarget, Settings};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -15,10 +15,11 @@ use std::sync::Arc;
 const FILES_MAX: usize = 100_000;
 
 /// Gives every AUTO stream its file.
-pub(super) fn make(reactor: &mut Reactor, settings: &mut Settings) {
-    let (directory, identifier) = (settings.daemon.childlogdir.clone(), settings.daemon.identifier.clone());
+pub(super) fn make(reactor: &mut Reactor, fleet: &mut FleetSpec) {
+    let daemon = &reactor.settings.daemon;
+    let (directory, identifier) = (daemon.childlogdir.clone(), daemon.identifier.clone());
     let mut made = Vec::new();
-    for group in &mut settings.fleet.groups {
+    for group in &mut fleet.groups {
         for process in &mut group.processes {
             let process = Arc::make_mut(process);
             let merged = process.redirect_stderr;
@@ -41,7 +42,7 @@ pub(super) fn make(reactor: &mut Reactor, settings: &mut Settings) {
             }
         }
     }
-    if let Some(list) = list_file(settings)
+    if let Some(list) = list_file(&reactor.settings)
         && let Err(error) = write_list(&list, &made)
     {
         let text = format!("cannot remember AUTO log files in {}: {error}; they will stay", list.display());
@@ -50,8 +51,11 @@ pub(super) fn make(reactor: &mut Reactor, settings: &mut Settings) {
 }
 
 /// Removes the AUTO files that the last daemon of this configuration made, unless `nocleanup` is set.
-pub(super) fn clean(reactor: &mut Reactor, settings: &Settings) {
-    let Some(list) = list_file(settings).filter(|_| !settings.daemon.nocleanup) else { return };
+pub(super) fn clean(reactor: &mut Reactor) {
+    if reactor.settings.daemon.nocleanup {
+        return;
+    }
+    let Some(list) = list_file(&reactor.settings) else { return };
     let Ok(text) = std::fs::read_to_string(&list) else { return };
     for line in text.lines().take(FILES_MAX) {
         let path = PathBuf::from(line);
@@ -59,7 +63,8 @@ pub(super) fn clean(reactor: &mut Reactor, settings: &Settings) {
         if !ours {
             continue;
         }
-        let backups = (1..=settings_backups_max(settings)).map(|n| PathBuf::from(format!("{line}.{n}")));
+        // Rotated ones are numbered without a gap.
+        let backups = (1..).map(|n| PathBuf::from(format!("{line}.{n}")));
         for file in std::iter::once(path).chain(backups) {
             match std::fs::remove_file(&file) {
                 Ok(()) => {}
@@ -71,11 +76,6 @@ pub(super) fn clean(reactor: &mut Reactor, settings: &Settings) {
             }
         }
     }
-}
-
-fn settings_backups_max(settings: &Settings) -> i64 {
-    let all = settings.fleet.groups.iter().flat_map(|group| &group.processes);
-    all.flat_map(|process| [process.stdout.backups, process.stderr.backups]).max().unwrap_or(0)
 }
 
 /// Where the list of a configuration's AUTO files is: in the state directory, named by the configuration.

@@ -7,10 +7,9 @@ use super::link::Link;
 use super::options::{self, Options};
 use super::reactor::{Job, Reactor, STREAMS, WAKER};
 use super::runs::Runs;
-use super::store::Store;
 use super::{auto_logs, outcome, pidfile};
 use crate::config::{self, Loaded};
-use crate::core::{Core, Header, Input};
+use crate::core::{Core, Input};
 use crate::keeper::Start;
 use crate::keeper::protocol::{Report, Request};
 use crate::logs::activity::Activity;
@@ -18,7 +17,6 @@ use crate::logs::disk::{Disk, Event};
 use crate::logs::pool::Pool;
 use crate::logs::pump::Pump;
 use crate::logs::sink::SinkSpec;
-use crate::model::record::RECORD_SIZE_BYTES;
 use crate::model::spec::{DaemonSpec, MainLog, Settings};
 use crate::model::{Level, Pid};
 use crate::sys::host::RealHost;
@@ -83,8 +81,8 @@ fn refuse(code: i32, text: &str) -> Refusal {
 fn first(mut link: Link, keeper: Pid, handed: &HandOver) -> Result<Box<Reactor>, Refusal> {
     let daemonized = matches!(handed.begin, Some(Report::Begin { daemonized: true, .. }));
     let options = parse_options()?;
-    let loaded = load(&options)?;
-    let Some(mut settings) = loaded.settings else { return Err(Refusal::Exit(outcome::USAGE)) };
+    let mut loaded = load(&options)?;
+    let Some(mut settings) = loaded.settings.take() else { return Err(Refusal::Exit(outcome::USAGE)) };
     if !settings.daemon.nodaemon && !daemonized {
         link.send(Request::Daemonize, Vec::new());
         link.drain();
@@ -93,10 +91,10 @@ fn first(mut link: Link, keeper: Pid, handed: &HandOver) -> Result<Box<Reactor>,
     let became = drop_rights(&mut link, &settings)?;
     let limits = raise_limits(&mut link, &settings)?;
     let echo = settings.daemon.nodaemon && !settings.daemon.silent;
+    let mut fleet = std::mem::take(&mut settings.fleet);
     let pool =
         Pool::create().map_err(|e| refuse(outcome::SYSTEM, &format!("cannot make log buffers: {e}")))?;
-    let mut reactor =
-        assemble(link, keeper, Parts { settings: settings.clone(), options, limits, pool, echo })?;
+    let mut reactor = assemble(link, keeper, Parts { settings, options, limits, pool, echo })?;
     wait_for_main_log(&mut reactor)?;
     for (level, lines) in
         [(Level::Critical, &loaded.criticals), (Level::Warn, &loaded.warnings), (Level::Info, &loaded.infos)]
@@ -104,20 +102,22 @@ fn first(mut link: Link, keeper: Pid, handed: &HandOver) -> Result<Box<Reactor>,
         lines.iter().for_each(|line| reactor.log(level, line));
     }
     became.iter().for_each(|line| reactor.log(Level::Info, line));
-    if identity::is_root() && settings.daemon.user.is_none() {
+    if identity::is_root() && reactor.settings.daemon.user.is_none() {
         let text = "Supervisor is running as root.  Privileges were not dropped because no user is specified in \
                     the config file.  If you intend to run as root, you can set user=root in the config file to \
                     avoid this message.";
         reactor.log(Level::Critical, text);
     }
-    auto_logs::clean(&mut reactor, &settings);
-    auto_logs::make(&mut reactor, &mut settings);
+    auto_logs::clean(&mut reactor);
+    auto_logs::make(&mut reactor, &mut fleet);
     if daemonized {
         reactor.log(Level::Info, "daemonizing the supervisord process");
-        enter_daemon_places(&mut reactor, &settings);
+        enter_daemon_places(&mut reactor);
     }
-    reactor.settings = settings;
-    reactor.activate(None)?;
+    drop(loaded);
+    reactor
+        .activate(fleet, None)
+        .map_err(|e| refuse(outcome::SYSTEM, &format!("cannot make the state file: {e}")))?;
     if let Err(error) = pidfile::write(&reactor.settings.daemon.pidfile, keeper) {
         let path = reactor.settings.daemon.pidfile.display().to_string();
         reactor.log(Level::Critical, &format!("could not write pidfile {path}: {error}"));
@@ -261,6 +261,7 @@ pub(super) fn assemble(link: Link, keeper: Pid, parts: Parts) -> Result<Box<Reac
         next_settings: None,
         loading: false,
         load_again: false,
+        anew_wanted: false,
         exit: None,
         keeper_lost: false,
     });
@@ -294,8 +295,9 @@ pub(super) fn main_log_sink(daemon: &DaemonSpec) -> SinkSpec {
 }
 
 /// Changes to the daemon's directory and mask, in the keeper as well.
-fn enter_daemon_places(reactor: &mut Reactor, settings: &Settings) {
-    if let Some(directory) = &settings.daemon.directory {
+fn enter_daemon_places(reactor: &mut Reactor) {
+    let daemon = reactor.settings.daemon.clone();
+    if let Some(directory) = &daemon.directory {
         let opened = std::fs::File::open(directory).and_then(|file| {
             std::env::set_current_dir(directory)?;
             Ok(file)
@@ -308,68 +310,7 @@ fn enter_daemon_places(reactor: &mut Reactor, settings: &Settings) {
             }
         }
     }
-    let mask = settings.daemon.umask;
+    let mask = daemon.umask;
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(mask as libc::mode_t));
     reactor.link.send(Request::Umask { mask: mask.into() }, Vec::new());
-}
-
-/// The configuration in force, as the state file keeps it for the next reactor.
-#[derive(serde::Serialize, serde::Deserialize)]
-pub(super) struct Activated {
-    pub(super) settings: Settings,
-    /// Marks this daemon's runs.
-    pub(super) token: String,
-    /// Limits that programs get: 0 for files, 1 for processes; soft, hard.
-    pub(super) limits: Vec<(u8, u64, u64)>,
-    pub(super) echo: bool,
-}
-
-impl Reactor {
-    /// Puts the settings in force: a new core, and a state file that the keeper holds.
-    pub(super) fn activate(&mut self, before: Option<&Header>) -> Result<(), Refusal> {
-        let fleet = self.settings.fleet.clone();
-        self.core = match before {
-            Some(header) => Core::new_after(fleet, header),
-            None => Core::new(fleet),
-        };
-        self.store_all().map_err(|e| refuse(outcome::SYSTEM, &format!("cannot make the state file: {e}")))
-    }
-
-    /// Writes a state file for all processes of the core and has the keeper hold it.
-    fn store_all(&mut self) -> io::Result<()> {
-        let ids: Vec<_> = self.core.processes().map(|(id, _)| id).collect();
-        let slots = ids.last().map_or(0, |last| last.0 as usize + 1);
-        let activated = Activated {
-            settings: self.settings.clone(),
-            token: self.common.token.clone(),
-            limits: self
-                .common
-                .limits
-                .iter()
-                .map(|(l, s, h)| (u8::from(*l == Limited::Processes), *s, *h))
-                .collect(),
-            echo: self.echo,
-        };
-        let text = serde_json::to_vec(&activated).map_err(io::Error::other)?;
-        let store = Store::create(&text, slots, RECORD_SIZE_BYTES)?;
-        for id in ids {
-            if let Some(record) = self.core.record(id) {
-                store.write(id.0 as usize, &record.encode())?;
-            }
-        }
-        store.write_header(&serde_json::to_vec(&self.core.header()).map_err(io::Error::other)?)?;
-        self.store = Some(store);
-        self.hold_all();
-        Ok(())
-    }
-
-    /// Has the keeper hold what the next reactor needs.
-    pub(super) fn hold_all(&mut self) {
-        if let Some(Ok(fd)) = self.store.as_ref().map(Store::fd) {
-            self.link.send(Request::Hold { key: HELD_STATE }, vec![fd]);
-        }
-        if let Ok(fd) = self.disk.pool().fd().try_clone_to_owned() {
-            self.link.send(Request::Hold { key: HELD_BUFFERS }, vec![fd]);
-        }
-    }
 }

@@ -4,6 +4,7 @@
 //! carries out its actions ([`effects`], one arm each); what fails becomes an input of the next turn. Example:
 //! `visor::daemon::main()` is all that `visord`'s main calls.
 
+mod activate;
 mod auto_logs;
 mod boot;
 mod command;

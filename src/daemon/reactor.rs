@@ -52,6 +52,7 @@ pub(super) struct Reactor {
     pub(super) link: Link,
     pub(super) keeper: Pid,
     pub(super) core: Core,
+    /// What is in force; its fleet is empty here, the core has it.
     pub(super) settings: Settings,
     pub(super) options: Options,
     pub(super) common: Common,
@@ -73,6 +74,8 @@ pub(super) struct Reactor {
     /// Whether the configuration is being read again, and whether somebody asked once more meanwhile.
     pub(super) loading: bool,
     pub(super) load_again: bool,
+    /// Whether everything is stopped and waits for a configuration.
+    pub(super) anew_wanted: bool,
     /// Set when the daemon is to end: the exit code, and until when the last output is waited for.
     pub(super) exit: Option<(i32, Time)>,
     pub(super) keeper_lost: bool,

@@ -1,21 +1,36 @@
 //! HUP: the configuration is read again, checked, and only a good one replaces what runs.
 
+use super::activate::Activated;
 use super::auto_logs;
 use super::reactor::{Job, Reactor};
+use super::store::Store;
 use crate::config::{self, Loaded};
 use crate::core::{Input, Phase};
+use crate::model::spec::{FleetSpec, Settings};
 use crate::model::{Level, Signal};
 use crate::sys::host::RealHost;
 use crate::sys::memory;
 
+/// Returns the settings in force from the state file, their fleet included.
+fn activated_settings(store: &Store) -> Option<Settings> {
+    let (_, text, _) = Store::open(store.fd().ok()?).ok()?;
+    let activated: Activated<Settings, FleetSpec> = serde_json::from_slice(&text).ok()?;
+    Some(Settings { fleet: activated.fleet, ..activated.settings })
+}
+
 impl Reactor {
-    /// Has the disk worker read the configuration; several requests at once become one.
+    /// HUP: reads the configuration again, unless the daemon is ending.
     pub(super) fn reload(&mut self) {
         if self.core.phase() != Phase::Running {
             // The core says that it is too late.
             self.inputs.push_back(Input::Signal(Signal::HUP));
             return;
         }
+        self.read_configuration();
+    }
+
+    /// Has the disk worker read the configuration; several wishes at once become one or two readings.
+    fn read_configuration(&mut self) {
         if std::mem::replace(&mut self.loading, true) {
             self.load_again = true;
             return;
@@ -31,7 +46,7 @@ impl Reactor {
     pub(super) fn loaded(&mut self, loaded: Loaded) {
         self.loading = false;
         if std::mem::take(&mut self.load_again) {
-            self.reload();
+            self.read_configuration();
             return;
         }
         for diagnostic in &loaded.diagnostics {
@@ -39,9 +54,21 @@ impl Reactor {
             self.log(level, &diagnostic.to_string());
         }
         match loaded.settings {
+            Some(settings) if std::mem::take(&mut self.anew_wanted) => {
+                self.next_settings = Some(settings);
+                self.begin_anew();
+            }
             Some(settings) => {
                 self.next_settings = Some(settings);
                 self.inputs.push_back(Input::Signal(Signal::HUP));
+            }
+            None if std::mem::take(&mut self.anew_wanted) => {
+                self.log(
+                    Level::Error,
+                    "the configuration cannot be used, see above; the old one is used again",
+                );
+                self.next_settings = self.store.as_ref().and_then(activated_settings);
+                self.begin_anew();
             }
             None => {
                 self.log(Level::Error, "the configuration cannot be used, see above; nothing was changed")
@@ -51,22 +78,25 @@ impl Reactor {
 
     /// Everything is stopped: puts the waiting configuration in force.
     pub(super) fn begin_anew(&mut self) {
-        let Some(mut settings) = self.next_settings.take().or_else(|| Some(self.settings.clone())) else {
+        let Some(mut settings) = self.next_settings.take() else {
+            // The reactor that had checked it died meanwhile.
+            self.anew_wanted = true;
+            self.read_configuration();
             return;
         };
+        let mut fleet = std::mem::take(&mut settings.fleet);
         // What cannot change while the process lives stays as it is.
         settings.daemon.nodaemon = self.settings.daemon.nodaemon;
         let header = self.core.header();
-        auto_logs::clean(self, &settings);
-        auto_logs::make(self, &mut settings);
         self.reopen_main_log(&settings);
+        auto_logs::clean(self);
         self.settings = settings;
+        auto_logs::make(self, &mut fleet);
         self.common.server_url = self.settings.daemon.serverurl.clone();
-        if self.activate(Some(&header)).is_err() {
-            self.log(
-                Level::Critical,
-                "cannot keep the new configuration: a death of the reactor would lose it",
-            );
+        if let Err(error) = self.activate(fleet, Some(&header)) {
+            let text =
+                format!("cannot keep the new configuration: {error}; a death of the reactor would lose it");
+            self.log(Level::Critical, &text);
         }
         let keeper = self.keeper;
         if let Err(error) = super::pidfile::write(&self.settings.daemon.pidfile, keeper) {

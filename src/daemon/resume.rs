@@ -1,6 +1,7 @@
 //! After the death of a reactor: the next one goes on where it stopped, and the programs do not notice.
 
-use super::boot::{Activated, HELD_BUFFERS, Parts, Refusal, assemble, take_held};
+use super::activate::Activated;
+use super::boot::{HELD_BUFFERS, Parts, Refusal, assemble, take_held};
 use super::keeper_loss::HandOver;
 use super::link::Link;
 use super::options::Options;
@@ -10,6 +11,7 @@ use super::store::Store;
 use crate::core::{Core, Input, Snapshot};
 use crate::keeper::protocol::{Report, Request};
 use crate::logs::pool::Pool;
+use crate::model::spec::{FleetSpec, Settings};
 use crate::model::{Level, Pid, ProcessId, ProcessRecord, RunId, Signal};
 use crate::sys::process::Limited;
 use crate::sys::{clock, memory};
@@ -23,7 +25,8 @@ pub(super) fn resume(
     mut handed: HandOver,
 ) -> Result<Box<Reactor>, Refusal> {
     let (store, text, header) = Store::open(state).map_err(|_| Refusal::Exit(outcome::SYSTEM))?;
-    let activated: Activated = serde_json::from_slice(&text).map_err(|_| Refusal::Exit(outcome::SYSTEM))?;
+    let activated: Activated<Settings, FleetSpec> =
+        serde_json::from_slice(&text).map_err(|_| Refusal::Exit(outcome::SYSTEM))?;
     let pool = match take_held(&mut handed, HELD_BUFFERS) {
         Some(fd) => Pool::adopt(fd),
         None => Pool::create(),
@@ -40,7 +43,7 @@ pub(super) fn resume(
     };
     let mut reactor = assemble(link, keeper, parts)?;
     reactor.common.token = activated.token;
-    reactor.core = restore_core(&reactor, &store, &header);
+    reactor.core = restore_core(activated.fleet, &store, &header);
     reactor.store = Some(store);
     take_over(&mut reactor, handed);
     memory::trim();
@@ -53,8 +56,7 @@ fn options_again() -> Options {
     super::options::parse(words.get(1..).unwrap_or_default()).unwrap_or_default()
 }
 
-fn restore_core(reactor: &Reactor, store: &Store, header: &[u8]) -> Core {
-    let fleet = reactor.settings.fleet.clone();
+fn restore_core(fleet: FleetSpec, store: &Store, header: &[u8]) -> Core {
     let Ok(header) = serde_json::from_slice(header) else { return Core::new(fleet) };
     // The slot of a process is its id.
     let decoded = |(slot, bytes): (usize, Vec<u8>)| {

@@ -1,0 +1,83 @@
+//! Putting a configuration in force: a core for its programs, and a file from which the next reactor goes on.
+
+use super::boot::{HELD_BUFFERS, HELD_STATE};
+use super::reactor::Reactor;
+use super::store::Store;
+use crate::core::{Core, Header};
+use crate::keeper::protocol::Request;
+use crate::model::record::RECORD_SIZE_BYTES;
+use crate::model::spec::{FleetSpec, Settings};
+use crate::sys::memory;
+use crate::sys::process::Limited;
+use std::io;
+
+/// What is in force, as the state file keeps it. Written from borrowed parts, read as owned ones.
+#[derive(serde::Serialize, serde::Deserialize)]
+pub(super) struct Activated<S, F> {
+    /// The settings, without their fleet.
+    pub(super) settings: S,
+    /// What is supervised.
+    pub(super) fleet: F,
+    /// Marks this daemon's runs.
+    pub(super) token: String,
+    /// Limits that programs get: 0 for files, 1 for processes; soft, hard.
+    pub(super) limits: Vec<(u8, u64, u64)>,
+    /// Whether the activity log is echoed.
+    pub(super) echo: bool,
+}
+
+impl Reactor {
+    /// Puts a fleet in force under the reactor's settings; `before` is the header of the core that ended.
+    ///
+    /// The fleet is written to the state file and read back before the core takes it: what reading a
+    /// configuration leaves in memory is full of holes, and a copy made after it was freed lies close together.
+    ///
+    /// # Errors
+    /// As memfd_create(2) and write(2); the fleet is in force all the same, but would be lost with the reactor.
+    pub(super) fn activate(&mut self, fleet: FleetSpec, before: Option<&Header>) -> io::Result<()> {
+        let text = self.describe(&fleet)?;
+        drop(fleet);
+        memory::trim();
+        let activated: Activated<Settings, FleetSpec> = serde_json::from_slice(&text)?;
+        self.core = match before {
+            Some(header) => Core::new_after(activated.fleet, header),
+            None => Core::new(activated.fleet),
+        };
+        let ids: Vec<_> = self.core.processes().map(|(id, _)| id).collect();
+        let slots = ids.last().map_or(0, |last| last.0 as usize + 1);
+        let store = Store::create(&text, slots, RECORD_SIZE_BYTES)?;
+        for id in ids {
+            if let Some(record) = self.core.record(id) {
+                store.write(id.0 as usize, &record.encode())?;
+            }
+        }
+        store.write_header(&serde_json::to_vec(&self.core.header())?)?;
+        self.store = Some(store);
+        self.hold_all();
+        Ok(())
+    }
+
+    fn describe(&self, fleet: &FleetSpec) -> io::Result<Vec<u8>> {
+        let limit = |(limited, soft, hard): &(Limited, u64, u64)| {
+            (u8::from(*limited == Limited::Processes), *soft, *hard)
+        };
+        let activated = Activated {
+            settings: &self.settings,
+            fleet,
+            token: self.common.token.clone(),
+            limits: self.common.limits.iter().map(limit).collect(),
+            echo: self.echo,
+        };
+        Ok(serde_json::to_vec(&activated)?)
+    }
+
+    /// Has the keeper hold what the next reactor needs.
+    pub(super) fn hold_all(&mut self) {
+        if let Some(Ok(fd)) = self.store.as_ref().map(Store::fd) {
+            self.link.send(Request::Hold { key: HELD_STATE }, vec![fd]);
+        }
+        if let Ok(fd) = self.disk.pool().fd().try_clone_to_owned() {
+            self.link.send(Request::Hold { key: HELD_BUFFERS }, vec![fd]);
+        }
+    }
+}
