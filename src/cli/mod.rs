@@ -1,7 +1,11 @@
-//! Placeholder head; replaced with the module.
+//! `visorctl`: arguments, output, exit codes, and one file per verb in [`commands`].
+//!
+//! Must not decide anything about programs: a verb asks and shows. `visorctl check FILE` runs
+//! [`commands::check`] and exits with one of the codes of [`exit`].
 
-/// Runs the client and returns its exit code.
-#[must_use]
-pub fn main() -> i32 {
-    0
-}
+mod args;
+pub mod commands;
+pub mod exit;
+pub mod output;
+
+pub use args::main;

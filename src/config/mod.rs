@@ -16,7 +16,9 @@
 
 pub mod check;
 pub mod diagnostic;
+pub mod diff;
 pub mod document;
+pub mod dump;
 pub mod environment;
 pub mod expand;
 mod format;

@@ -64,7 +64,7 @@ fn program_name<'s>(reader: &mut Reader<'_>, section: &'s Section) -> Option<&'s
 
 fn check_section(reader: &mut Reader<'_>, section: &Section, draft: &ProgramDraft) {
     if draft.numprocs > 1 && !draft.process_name.contains("%(process_num)") {
-        let what = "numprocs is above 1, and process_name does not contain %(process_num) \
+        let what = "is above 1, and process_name does not contain %(process_num) \
                     (say process_name=%(program_name)s_%(process_num)02d)";
         key_error(reader, section, "numprocs", what);
     }

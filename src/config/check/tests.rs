@@ -1,13 +1,23 @@
 //! An imagined machine, and what the sections of a file come to on it.
 
+use crate::config::{LoadRequest, load};
 use crate::model::Host;
 use crate::model::host::{Account, Ownership};
+use crate::model::spec::FleetSpec;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
 mod sections;
+
+/// The fleet of some sections, on a machine where every user and directory exists.
+pub(crate) fn fleet(sections: &str) -> FleetSpec {
+    let text = format!("[supervisord]\n{sections}");
+    let host = Imagined::default().file("/etc/v.conf", &text).agreeable();
+    let loaded = load(&LoadRequest::of("/etc/v.conf"), &host);
+    loaded.settings.unwrap_or_else(|| panic!("{text}\n{:#?}", loaded.diagnostics)).fleet
+}
 
 /// A machine that exists in memory only: current directory `/cwd`, user 0 unless said otherwise.
 #[derive(Clone, Debug, Default)]

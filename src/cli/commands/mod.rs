@@ -1,0 +1,3 @@
+//! One file per verb: its arguments, what it asks, and what it shows.
+
+pub mod check;
