@@ -37,9 +37,9 @@
 //! ([`Rest::Busy`]). What a program left behind that ended by itself, and is not restarted, is left alone.
 //!
 //! **Time.** Rules run on the monotonic [`Time`]; [`WallTime`] is only passed on to people. `handle` first does
-//! everything that is due by `now`, except that an exit is looked at before the timers: a program that ended
-//! before `startsecs` was over must not be called RUNNING because the news came late. The shell sleeps until
-//! [`Core::next_deadline`]; there are no ticks.
+//! everything that is due by `now`, except that news of a run are looked at before the timers: a program that ended
+//! before `startsecs` was over must not be called RUNNING, and one that has gone must not be killed, because the
+//! news came late. The shell sleeps until [`Core::next_deadline`]; there are no ticks.
 //!
 //! **Order.** Starts go by priority upwards, stops downwards, and the end of the daemon takes one group at a
 //! time (`shutdown.rs`). A configuration that replaces another (`fleet.rs`) stops what is gone or different,
@@ -114,6 +114,10 @@ pub struct Core {
     /// Starts that wait for fewer in flight; an entry whose run is no longer queued is skipped.
     queue: VecDeque<(ProcessId, RunId)>,
     shortage: Shortage,
+    /// Restored processes without a record, until the keeper has told all it knows.
+    unborn: BTreeSet<ProcessId>,
+    /// Runs that were restored, until then: answers about them may have been lost.
+    inherited: BTreeSet<RunId>,
     booted: bool,
     closing: Option<Closing>,
     /// The configuration that is to be in force when the groups that differ are down.
@@ -156,9 +160,9 @@ impl Core {
     pub fn handle(&mut self, now: Time, wall: WallTime, input: Input) {
         self.now = self.now.max(now);
         self.wall = wall;
-        // An exit goes first: see the paragraph on time above.
-        let exit_first = matches!(input, Input::Exited { .. });
-        if !exit_first {
+        // News go first: see the paragraph on time above.
+        let is_news = input.run().is_some();
+        if !is_news {
             self.run_due();
         }
         match input.run() {
@@ -170,7 +174,7 @@ impl Core {
             }
             None => self.handle_wish(input),
         }
-        if exit_first {
+        if is_news {
             self.run_due();
         }
         self.go_on();

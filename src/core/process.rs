@@ -386,6 +386,14 @@ impl Core {
         }
     }
 
+    /// Sets what is wanted of a process.
+    pub(super) fn want(&mut self, id: ProcessId, desired: Desired) {
+        let Some(process) = self.table.get_mut(&id) else { return };
+        if std::mem::replace(&mut process.desired, desired) != desired {
+            self.actions.push_back(Action::Persist(id));
+        }
+    }
+
     /// Enters what can be looked up by a state: its deadline, its run, and the counts of what is under way.
     pub(super) fn index(&mut self, id: ProcessId, state: &ProcState, startsecs: i64) {
         if let Some(at) = state.deadline(startsecs) {

@@ -96,8 +96,8 @@ impl Core {
 
     /// Calls off what has not come up yet: nothing is started in a daemon that ends.
     fn call_off(&mut self, id: ProcessId, actor: Actor) {
-        let Some(process) = self.table.get_mut(&id) else { return };
-        process.desired = Desired::Down;
+        self.want(id, Desired::Down);
+        let Some(process) = self.table.get(&id) else { return };
         match *process.state() {
             ProcState::Backoff { rest: Rest::Clean, .. } => self.give_up(id, Rest::Clean, "the daemon ends"),
             ProcState::Exited { again: Some(_), rest: Rest::Clean } => {

@@ -32,6 +32,8 @@ pub struct Header {
     pub finish: Option<Ending>,
     /// No run with this number or a higher one was ever used.
     pub next_run: RunId,
+    /// No group with this serial number or a higher one was ever in force.
+    pub next_serial: u32,
     /// The groups in force, in order.
     pub groups: Vec<GroupSlots>,
 }
@@ -50,6 +52,8 @@ pub enum Ending {
 pub struct GroupSlots {
     /// Name of the group.
     pub name: String,
+    /// Serial number of the group; a record with another one is of a process that is gone.
+    pub serial: u32,
     /// Whether it is being stopped in order to be removed.
     pub leaving: bool,
     /// Name and id of its processes; the id is the number of the record's slot.
@@ -116,10 +120,14 @@ impl Core {
                 Finish::Reload => Ending::Reload,
             }),
             next_run: RunId(self.reserved_run.max(self.next_run)),
+            next_serial: self.next_group,
             groups: self
-                .groups()
-                .map(|group| GroupSlots {
+                .order
+                .iter()
+                .filter_map(|id| Some((id, self.groups.get(id)?)))
+                .map(|(id, group)| GroupSlots {
                     name: group.spec.name.clone(),
+                    serial: id.0,
                     leaving: group.leaving,
                     processes: group.members.iter().map(slots).collect(),
                 })
@@ -135,6 +143,7 @@ impl Core {
         let run = state.run();
         let sweep = if let Rest::Busy(sweep) = state.rest() { Some(sweep) } else { None };
         Some(ProcessRecord {
+            serial: process.group.0,
             state: state.shown(),
             step: step_code(state),
             wanted: process.desired == Desired::Up,
@@ -194,19 +203,24 @@ impl Core {
 
     /// Makes the core that a snapshot tells of, over the configuration that was in force ([`Core::fleet`]).
     ///
-    /// Nothing is due and nothing happens before the next [`Core::handle`]. Processes of which `fleet` knows
-    /// nothing are dropped, and their runs are owned by nobody ([`Core::owner`]).
+    /// Nothing is due and nothing happens before the next [`Core::handle`]. What only one of `fleet` and the header
+    /// knows is dropped, and its runs are owned by nobody ([`Core::owner`]).
     #[must_use]
     pub fn restore(fleet: FleetSpec, snapshot: Snapshot, now: Time) -> Core {
         let Snapshot { header, records, memory } = snapshot;
         let mut core = Core { now, booted: header.booted, next_run: header.next_run.0, ..Core::default() };
         core.next_process = memory.as_ref().map_or(0, |memory| memory.next_process);
         core.restore_groups(fleet, &header);
+        core.unborn = core.table.keys().copied().collect();
         let keeps_checks = memory.is_some();
         for (id, record) in records {
             core.restore_process(id, record, keeps_checks);
         }
         core.restore_queue();
+        core.inherited = core.runs.keys().copied().collect();
+        for (_, queued) in &core.queue {
+            core.inherited.remove(queued);
+        }
         let ending = header.finish.map(|ending| match ending {
             Ending::Exit => Finish::Exit,
             Ending::Reload => Finish::Reload,
@@ -227,20 +241,19 @@ impl Core {
 
     fn restore_groups(&mut self, fleet: FleetSpec, header: &Header) {
         for mut spec in fleet.groups {
-            let Some(slots) = header.groups.iter().find(|slots| slots.name == spec.name) else {
-                self.insert_group(spec);
-                continue;
-            };
+            let Some(slots) = header.groups.iter().find(|slots| slots.name == spec.name) else { continue };
             let id_of = |name: &str| slots.processes.iter().find(|slot| slot.0 == name).map(|slot| slot.1);
             spec.processes.retain(|process| id_of(&process.name).is_some());
             let ids: Vec<ProcessId> =
                 spec.processes.iter().filter_map(|process| id_of(&process.name)).collect();
+            self.next_group = slots.serial;
             let Some(group) = self.insert_group_as(spec, &ids) else { continue };
             if let Some(group) = self.groups.get_mut(&group) {
                 group.leaving = slots.leaving;
                 self.leaving += usize::from(slots.leaving);
             }
         }
+        self.next_group = header.next_serial;
         let used = self.table.keys().next_back().map_or(0, |last| last.0 + 1);
         self.next_process = self.next_process.max(used);
         self.free_ids =
@@ -248,7 +261,9 @@ impl Core {
     }
 
     fn restore_process(&mut self, id: ProcessId, record: ProcessRecord, keeps_checks: bool) {
-        let Some(process) = self.table.get_mut(&id) else { return };
+        let process = self.table.get_mut(&id).filter(|process| process.group.0 == record.serial);
+        let Some(process) = process else { return };
+        self.unborn.remove(&id);
         let mut state = state_from(&record);
         if let (ProcState::Checking { shown, .. }, false) = (state, keeps_checks) {
             state = match shown {
@@ -304,8 +319,9 @@ impl Core {
     /// knows nothing never took place.
     pub(super) fn on_handed_over(&mut self) {
         self.boot();
-        let ids: Vec<ProcessId> = self.runs.values().copied().collect();
-        for id in ids {
+        self.start_unborn();
+        for run in std::mem::take(&mut self.inherited) {
+            let Some(id) = self.runs.get(&run).copied() else { continue };
             let Some(state) = self.table.get(&id).map(|process| *process.state()) else { continue };
             match state {
                 ProcState::Checking { run, asked: true, .. } => {
@@ -325,6 +341,21 @@ impl Core {
                         self.actions.push_back(Action::Sweep { run, signal });
                     }
                 },
+            }
+        }
+    }
+}
+
+impl Core {
+    /// Starts what was to be started when the reactor died, before it could store even that.
+    fn start_unborn(&mut self) {
+        let is_open = self.closing.is_none();
+        for id in std::mem::take(&mut self.unborn) {
+            let Some(process) = self.table.get(&id) else { continue };
+            let stays = self.groups.get(&process.group).is_some_and(|group| !group.leaving);
+            let is_idle = *process.state() == ProcState::Stopped;
+            if is_open && stays && is_idle && process.spec.autostart {
+                self.start(id, Actor::Policy, "autostart");
             }
         }
     }

@@ -15,8 +15,8 @@ pub(super) const KILL_REPEAT_MIN_SECS: i64 = 1;
 impl Core {
     /// Wants a process down, and moves it there from wherever it is.
     pub(super) fn stop(&mut self, id: ProcessId, actor: Actor, cause: &str) {
+        self.want(id, Desired::Down);
         let Some(process) = self.table.get_mut(&id) else { return };
-        process.desired = Desired::Down;
         match *process.state() {
             ProcState::Checking { shown, .. } => {
                 self.leave_checking(id, shown);
@@ -45,6 +45,7 @@ impl Core {
 
     /// Cleans up what a process left behind that ended by itself; only an explicit stop asks for that.
     pub(super) fn stop_left_overs(&mut self, id: ProcessId, actor: Actor, cause: &str) {
+        self.want(id, Desired::Down);
         let Some(process) = self.table.get(&id) else { return };
         let Rest::Left { run, .. } = process.state().rest() else { return };
         let deadline = self.now.after_secs(process.spec.stopwaitsecs);

@@ -30,6 +30,8 @@ const BODY_AT: usize = CHECKSUM_AT + 4;
 /// A process in a form that can be stored and restored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessRecord {
+    /// Which group of the header it belongs to: a slot may still hold the record of a process before it.
+    pub serial: u32,
     /// The state that clients see.
     pub state: State,
     /// The core's finer step within that state; opaque to everybody else.
@@ -77,6 +79,7 @@ impl ProcessRecord {
     #[must_use]
     pub fn encode(&self) -> [u8; RECORD_SIZE_BYTES] {
         let mut out = Writer { bytes: [0; RECORD_SIZE_BYTES], at: BODY_AT };
+        out.put(&self.serial.to_le_bytes());
         out.put(&self.state.code().to_le_bytes());
         out.put(&[self.step, u8::from(self.wanted), u8::from(self.expected)]);
         out.put(&self.run.0.to_le_bytes());
@@ -106,6 +109,7 @@ impl ProcessRecord {
     pub fn decode(bytes: &[u8]) -> Option<ProcessRecord> {
         let mut from = Reader::open(bytes)?;
         let record = ProcessRecord {
+            serial: from.u32()?,
             state: State::by_code(from.u16()?)?,
             step: from.u8()?,
             wanted: from.bool()?,
@@ -254,6 +258,7 @@ mod tests {
 
     fn record() -> ProcessRecord {
         ProcessRecord {
+            serial: 12,
             state: State::Unknown,
             step: 3,
             wanted: true,

@@ -1,0 +1,83 @@
+//! Configurations for the simulated daemon: small fleets that differ in everything the rules look at.
+
+use super::rng::Rng;
+use std::sync::Arc;
+use visor::model::Signal;
+use visor::model::spec::{
+    AutoRestart, FleetSpec, GroupKind, GroupSpec, LogTarget, Place, ProcessSpec, StreamSpec,
+};
+
+/// Returns a fleet; every 16th seed has one group that is larger than the bound on starts in flight.
+pub(crate) fn fleet(rng: &mut Rng, seed: u64) -> FleetSpec {
+    let mut groups: Vec<GroupSpec> = (0..2 + rng.below(4)).map(|n| group(rng, &format!("g{n}"))).collect();
+    if seed % 16 == 15 {
+        let member = program(rng, "big", "p");
+        let members = (0..100).map(|n| ProcessSpec { name: format!("p{n}"), ..member.clone() });
+        groups[0] = GroupSpec { processes: members.map(Arc::new).collect(), ..group(rng, "big") };
+    }
+    in_order(groups)
+}
+
+/// Returns a fleet in which some groups are the same, and others are gone, changed or new.
+pub(crate) fn change(rng: &mut Rng, old: &FleetSpec) -> FleetSpec {
+    let mut groups = Vec::new();
+    for spec in &old.groups {
+        match rng.below(6) {
+            0 => {}
+            1 if spec.name != "big" => groups.push(group(rng, &spec.name)),
+            _ => groups.push(spec.clone()),
+        }
+    }
+    let new = format!("g{}", rng.below(8));
+    if rng.chance(50) && groups.iter().all(|group| group.name != new) {
+        groups.push(group(rng, &new));
+    }
+    in_order(groups)
+}
+
+fn in_order(mut groups: Vec<GroupSpec>) -> FleetSpec {
+    groups.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
+    FleetSpec { groups }
+}
+
+fn group(rng: &mut Rng, name: &str) -> GroupSpec {
+    let processes = (0..1 + rng.below(3)).map(|n| Arc::new(program(rng, name, &format!("p{n}")))).collect();
+    GroupSpec { name: name.to_owned(), priority: rng.below(3) as i64, kind: GroupKind::Program, processes }
+}
+
+fn program(rng: &mut Rng, group: &str, name: &str) -> ProcessSpec {
+    let stream = StreamSpec {
+        logfile: LogTarget::None,
+        maxbytes: 0,
+        backups: 0,
+        capture_maxbytes: 0,
+        events_enabled: false,
+        syslog: false,
+    };
+    ProcessSpec {
+        name: name.to_owned(),
+        group: group.to_owned(),
+        command: "/bin/simulated".to_owned(),
+        directory: None,
+        umask: None,
+        priority: rng.below(3) as i64,
+        autostart: rng.chance(80),
+        autorestart: *rng.pick(&[AutoRestart::True, AutoRestart::Unexpected, AutoRestart::False]),
+        startsecs: *rng.pick(&[0, 1, 1, 3]),
+        startretries: *rng.pick(&[0, 1, 3]),
+        stopsignal: *rng.pick(&[Signal::TERM, Signal::TERM, Signal::INT, Signal::KILL]),
+        stopwaitsecs: *rng.pick(&[0, 1, 3, 10]),
+        stopasgroup: *rng.pick(&[None, None, None, Some(true), Some(false)]),
+        killasgroup: *rng.pick(&[None, None, None, Some(true), Some(false)]),
+        exitcodes: vec![0],
+        user: None,
+        environment: Vec::new(),
+        serverurl: None,
+        redirect_stderr: false,
+        stdout: stream.clone(),
+        stderr: stream,
+        unbuilt: Vec::new(),
+        refused: rng.chance(3).then(|| "not built yet".to_owned()),
+        place: Place::default(),
+    }
+}

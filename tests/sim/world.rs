@@ -1,0 +1,481 @@
+//! The simulated daemon: it carries out what the core decides on the imagined machine, and checks every step.
+
+use super::check::Ledger;
+use super::fleet;
+use super::kernel::{Event, Kernel, MS, Order};
+use super::rng::Rng;
+use std::collections::{BTreeMap, VecDeque};
+use visor::core::{Action, Actor, Core, Finish, Header, Input, Phase, Request, RequestId, Snapshot};
+use visor::model::record::RECORD_SIZE_BYTES;
+use visor::model::spec::FleetSpec;
+use visor::model::{ProcessId, ProcessRecord, RunId, Signal, Time, Uid, WallTime};
+
+/// How many acts a failure shows.
+const ACTS_SHOWN: usize = 40;
+
+/// Switches between worlds that must not differ.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Twist {
+    /// The core is now and then replaced by what its snapshot restores.
+    pub(crate) snapshots: bool,
+    /// The wall clock jumps.
+    pub(crate) wall_jumps: bool,
+}
+
+/// A world.
+pub(crate) struct World {
+    rng: Rng,
+    twist: Twist,
+    now: u64,
+    wall_offset: i64,
+    pub(crate) core: Core,
+    pub(crate) kernel: Kernel,
+    pub(crate) ledger: Ledger,
+    /// What was stored: header, configuration in force, records.
+    header: Header,
+    fleet: FleetSpec,
+    slots: BTreeMap<ProcessId, [u8; RECORD_SIZE_BYTES]>,
+    target: FleetSpec,
+    next_request: u64,
+    /// The reactor dies after so many actions.
+    dies_after: Option<usize>,
+    died: bool,
+    finish: Option<Finish>,
+    is_verbose: bool,
+    pub(crate) acts: VecDeque<String>,
+    trace: u64,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, twist: Twist, is_verbose: bool) -> Result<World, String> {
+        let mut rng = Rng::new(seed);
+        let fleet = fleet::fleet(&mut rng, seed);
+        let core = Core::new(fleet.clone());
+        let mut world = World {
+            rng,
+            twist,
+            now: 1_000_000 * MS,
+            wall_offset: 0,
+            header: core.header(),
+            core,
+            kernel: Kernel::new(),
+            ledger: Ledger::default(),
+            target: fleet.clone(),
+            fleet,
+            slots: BTreeMap::new(),
+            next_request: 0,
+            dies_after: None,
+            died: false,
+            finish: None,
+            is_verbose,
+            acts: VecDeque::new(),
+            trace: 0,
+        };
+        world.give(Input::Boot)?;
+        Ok(world)
+    }
+
+    /// Returns a number that tells two histories apart.
+    pub(crate) fn trace(&self) -> u64 {
+        self.trace
+    }
+
+    fn note(&mut self, text: impl FnOnce() -> String) {
+        if self.is_verbose {
+            if self.acts.len() == ACTS_SHOWN {
+                self.acts.pop_front();
+            }
+            let line = format!("{:>12.3} s  {}", self.now as f64 / 1e9, text());
+            self.acts.push_back(line);
+        }
+    }
+
+    /// Does one step: an act of somebody, or the passing of time to the next event.
+    pub(crate) fn step(&mut self) -> Result<(), String> {
+        match self.rng.below(1000) {
+            0..=659 => self.advance()?,
+            660..=739 => self.request_start()?,
+            740..=819 => self.request_stop()?,
+            820..=859 => self.request_signal()?,
+            860..=879 => self.crash_one(),
+            880..=909 => self.change_mood(),
+            910..=919 => self.jump_wall(),
+            920..=939 => self.now += self.rng.below(5000) * MS,
+            940..=954 => self.load_fleet()?,
+            955..=969 => self.restore()?,
+            970..=984 => self.kill_reactor()?,
+            985..=996 => self.give_stale()?,
+            997 => self.end_by(Signal::HUP)?,
+            998 => self.end_by(Signal::TERM)?,
+            _ => self.request(Request::Reload)?,
+        }
+        self.after_step()
+    }
+
+    fn after_step(&mut self) -> Result<(), String> {
+        if self.died {
+            self.come_back()?;
+        }
+        if let Some(finish) = self.finish.take() {
+            self.begin_anew(finish)?;
+        }
+        self.ledger.check(&self.core, &self.kernel, self.now)?;
+        self.check_stored()
+    }
+
+    /// Lets the next thing happen, whatever it is.
+    fn advance(&mut self) -> Result<(), String> {
+        let event = self.kernel.next_at();
+        let deadline = self.core.next_deadline().map(|at| at.0);
+        let Some(next) = event.into_iter().chain(deadline).min() else { return Ok(()) };
+        self.now = self.now.max(next);
+        let is_both = event.is_some_and(|at| at <= self.now) && deadline.is_some_and(|at| at <= self.now);
+        let ticks = if is_both { self.rng.chance(50) } else { deadline == Some(next) };
+        if ticks {
+            return self.give(Input::Tick);
+        }
+        match self.kernel.pop() {
+            Some(Event::News(input)) => self.deliver(input),
+            Some(event) => {
+                self.note(|| format!("machine: {event:?}"));
+                self.kernel.happen(event, self.now, &mut self.rng)
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn deliver(&mut self, input: Input) -> Result<(), String> {
+        if let Input::Prepared { run, result: Err(_) } | Input::SpawnFailed { run, .. } = &input {
+            self.kernel.in_flight.remove(run);
+        }
+        if let Input::Prepared { run, .. } | Input::Spawned { run, .. } = &input {
+            self.kernel.in_flight.remove(run);
+        }
+        self.give(input)
+    }
+
+    /// Gives the core an input and carries out what it decides.
+    fn give(&mut self, input: Input) -> Result<(), String> {
+        self.note(|| match &input {
+            Input::FleetLoaded(fleet) => {
+                format!(
+                    "-> FleetLoaded {:?}",
+                    fleet.groups.iter().map(|group| &group.name).collect::<Vec<_>>()
+                )
+            }
+            input => format!("-> {input:?}"),
+        });
+        let wall = WallTime(i64::try_from(self.now).unwrap_or(0) + self.wall_offset);
+        self.ledger.told(&input, &self.core, self.now);
+        self.core.handle(Time(self.now), wall, input);
+        if let Some(header) = self.core.take_header() {
+            self.header = header;
+            self.fleet = self.core.fleet();
+        }
+        let mut done = 0;
+        while let Some(action) = self.core.poll_action() {
+            if self.dies_after.is_some_and(|count| done >= count) {
+                self.died = true;
+                break;
+            }
+            self.perform(action)?;
+            done += 1;
+        }
+        self.died |= self.dies_after.take().is_some();
+        Ok(())
+    }
+
+    fn perform(&mut self, action: Action) -> Result<(), String> {
+        self.note(|| format!("   <- {action:?}"));
+        self.trace_action(&action);
+        self.ledger.done(&action, &self.core, self.now)?;
+        let order = match action {
+            Action::Prepare { run, process } => {
+                self.kernel.prepare(run, process, self.now, &mut self.rng);
+                return Ok(());
+            }
+            Action::Spawn { run, process } => Order::Spawn { run, process },
+            Action::Signal { run, signal, scope } => Order::Signal { run, signal, scope },
+            Action::Sweep { run, signal } => Order::Sweep { run, signal },
+            Action::Forget { run } => {
+                self.kernel.in_flight.remove(&run);
+                Order::Forget { run }
+            }
+            Action::Persist(id) => {
+                match self.core.record(id) {
+                    Some(record) => self.slots.insert(id, record.encode()),
+                    None => self.slots.remove(&id),
+                };
+                return Ok(());
+            }
+            Action::Finish(finish) => {
+                self.finish = Some(finish);
+                return Ok(());
+            }
+            Action::Publish(_)
+            | Action::Log { .. }
+            | Action::GroupAdded(_)
+            | Action::GroupRemoved(_)
+            | Action::Reply { .. } => return Ok(()),
+        };
+        self.kernel.order(order, self.now, &mut self.rng);
+        Ok(())
+    }
+
+    /// Mixes an action into the trace, without the times that are for people.
+    fn trace_action(&mut self, action: &Action) {
+        let mut mix = |number: u64| {
+            self.trace = (self.trace ^ number).wrapping_mul(0x0100_0000_01b3).rotate_left(5);
+        };
+        mix(self.now);
+        match action {
+            Action::Prepare { run, .. } => mix(run.0 << 4),
+            Action::Spawn { run, .. } => mix(run.0 << 4 | 1),
+            Action::Signal { run, signal, scope } => {
+                mix(run.0 << 16 | (signal.0 as u64) << 8 | (*scope as u64) << 4 | 2);
+            }
+            Action::Sweep { run, signal } => mix(run.0 << 16 | signal.map_or(0, |s| s.0 as u64) << 8 | 3),
+            Action::Forget { run } => mix(run.0 << 4 | 4),
+            Action::Publish(change) => {
+                mix(u64::from(change.process.0) << 32 | u64::from(change.to.code()) << 8 | 5);
+                mix(change.run.0 << 16 | u64::from(change.tries));
+            }
+            Action::Log { text, .. } => mix(text.len() as u64),
+            Action::Persist(id) => mix(u64::from(id.0) << 4 | 6),
+            Action::GroupAdded(name) | Action::GroupRemoved(name) => mix(name.len() as u64),
+            Action::Reply { id, .. } => mix(id.0 << 4 | 7),
+            Action::Finish(finish) => mix(*finish as u64),
+        }
+    }
+
+    fn some_process(&mut self) -> Option<ProcessId> {
+        let count = self.core.processes().count();
+        let at = self.rng.below(count.max(1) as u64) as usize;
+        self.core.processes().nth(at).map(|(id, _)| id)
+    }
+
+    fn request(&mut self, request: Request) -> Result<(), String> {
+        self.next_request += 1;
+        let id = RequestId(self.next_request);
+        self.give(Input::Request { id, actor: Actor::Client(Uid(1000)), request })
+    }
+
+    fn request_start(&mut self) -> Result<(), String> {
+        // What is due comes first, so that the state before the request is the one that it meets.
+        self.give(Input::Tick)?;
+        let wait = self.rng.chance(50);
+        match self.some_process() {
+            Some(process) => self.request(Request::Start { process, wait }),
+            None => Ok(()),
+        }
+    }
+
+    fn request_stop(&mut self) -> Result<(), String> {
+        let wait = self.rng.chance(50);
+        match self.some_process() {
+            Some(process) => self.request(Request::Stop { process, wait }),
+            None => Ok(()),
+        }
+    }
+
+    fn request_signal(&mut self) -> Result<(), String> {
+        let signal = *self.rng.pick(&[Signal::USR1, Signal::HUP]);
+        match self.some_process() {
+            Some(process) => self.request(Request::Signal { process, signal }),
+            None => Ok(()),
+        }
+    }
+
+    fn crash_one(&mut self) {
+        let live: Vec<RunId> =
+            self.kernel.runs.iter().filter(|(_, child)| child.exit.is_none()).map(|(run, _)| *run).collect();
+        if !live.is_empty() {
+            let run = *self.rng.pick(&live);
+            self.note(|| format!("machine: {run} crashes"));
+            self.kernel.crash(run, self.now);
+        }
+    }
+
+    fn change_mood(&mut self) {
+        match self.rng.below(5) {
+            0 => self.kernel.mood.is_full = self.rng.chance(25),
+            1 => self.kernel.mood.is_missing = self.rng.chance(25),
+            2 => self.kernel.mood.is_crashing = self.rng.chance(40),
+            _ => self.kernel.mood.latency = *self.rng.pick(&[0, 5, 5, 200, 3000]) * MS,
+        }
+    }
+
+    fn jump_wall(&mut self) {
+        let jump = i64::try_from(self.rng.below(20_000_000)).unwrap_or(0) - 10_000_000;
+        if self.twist.wall_jumps {
+            self.wall_offset += jump * 1_000_000;
+        }
+    }
+
+    /// Loads a configuration: what is the same is not touched, and the second time nothing happens.
+    fn load_fleet(&mut self) -> Result<(), String> {
+        if self.core.phase() != Phase::Running {
+            return Ok(());
+        }
+        self.give(Input::Tick)?;
+        let target = fleet::change(&mut self.rng, &self.core.fleet());
+        self.target = target.clone();
+        self.ledger.loading(&self.core, &target);
+        self.give(Input::FleetLoaded(target.clone()))?;
+        self.ledger.loaded();
+        self.give(Input::Tick)?;
+        self.ledger.expect_nothing = true;
+        self.give(Input::FleetLoaded(target))?;
+        self.ledger.expect_nothing = false;
+        Ok(())
+    }
+
+    /// Replaces the core by what its snapshot restores: nobody may notice.
+    fn restore(&mut self) -> Result<(), String> {
+        if !self.twist.snapshots {
+            return Ok(());
+        }
+        let text = serde_json::to_string(&self.core.snapshot()).map_err(|error| error.to_string())?;
+        let snapshot: Snapshot = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+        self.core = Core::restore(self.core.fleet(), snapshot.clone(), Time(self.now));
+        self.note(|| "restored from a snapshot".to_owned());
+        let again = self.core.snapshot();
+        if again == snapshot { Ok(()) } else { Err(format!("restored {again:?}\nfrom {snapshot:?}")) }
+    }
+
+    /// Kills the reactor, now or in the middle of what it does next.
+    fn kill_reactor(&mut self) -> Result<(), String> {
+        self.dies_after = Some(self.rng.below(8) as usize);
+        self.note(|| "the reactor is about to be killed".to_owned());
+        self.advance()?;
+        self.dies_after = None;
+        self.died = true;
+        Ok(())
+    }
+
+    /// A new reactor begins with what was stored and what the keeper tells.
+    fn come_back(&mut self) -> Result<(), String> {
+        self.died = false;
+        self.finish = None;
+        self.note(|| "a new reactor begins".to_owned());
+        self.kernel.lose_reactor(self.now, &mut self.rng)?;
+        let decode = |(id, bytes): (&ProcessId, &[u8; RECORD_SIZE_BYTES])| {
+            ProcessRecord::decode(bytes).map(|record| (*id, record))
+        };
+        let records: Vec<_> = self.slots.iter().filter_map(decode).collect();
+        let text = serde_json::to_string(&self.header).map_err(|error| error.to_string())?;
+        let header: Header = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+        self.core =
+            Core::restore(self.fleet.clone(), Snapshot::from_records(header, records), Time(self.now));
+        self.ledger.restored(&self.core);
+        self.release_unowned()?;
+        for input in self.kernel.hand_over() {
+            self.give(input)?;
+        }
+        self.give(Input::HandedOver)?;
+        if self.core.phase() == Phase::Running {
+            self.give(Input::FleetLoaded(self.target.clone()))?;
+        }
+        let ids: Vec<ProcessId> = self.core.processes().map(|(id, _)| id).collect();
+        for id in ids {
+            if let Some(record) = self.core.record(id) {
+                self.slots.insert(id, record.encode());
+            }
+        }
+        Ok(())
+    }
+
+    /// Releases runs of which the restored core knows nothing: they are over, and were not yet forgotten.
+    fn release_unowned(&mut self) -> Result<(), String> {
+        let runs: Vec<RunId> = self.kernel.runs.keys().copied().collect();
+        for run in runs.into_iter().filter(|run| self.core.owner(*run).is_none()) {
+            if self.kernel.is_live(run) {
+                return Err(format!("nobody owns {run}, and it lives"));
+            }
+            self.ledger.released(run);
+            self.kernel.runs.remove(&run);
+        }
+        Ok(())
+    }
+
+    fn give_stale(&mut self) -> Result<(), String> {
+        let highest = self.core.header().next_run.0;
+        let run = RunId(self.rng.below(highest));
+        if self.core.owner(run).is_some() {
+            return Ok(());
+        }
+        // A tick first, so that what is due does not look like an effect.
+        self.give(Input::Tick)?;
+        self.ledger.expect_nothing = true;
+        let status = visor::model::ExitStatus::Code(0);
+        let input = match self.rng.below(3) {
+            0 => Input::Exited { run, status },
+            1 => Input::Swept { run, left: 1 },
+            _ => Input::Prepared { run, result: Ok(()) },
+        };
+        self.give(input)?;
+        self.ledger.expect_nothing = false;
+        Ok(())
+    }
+
+    fn end_by(&mut self, signal: Signal) -> Result<(), String> {
+        self.give(Input::Signal(signal))
+    }
+
+    /// Everything is stopped: the daemon begins anew, or another one begins.
+    fn begin_anew(&mut self, finish: Finish) -> Result<(), String> {
+        self.note(|| format!("finished: {finish:?}"));
+        self.ledger.finished(&self.core, &self.kernel)?;
+        self.kernel.forget_all();
+        let fleet = fleet::change(&mut self.rng, &self.core.fleet());
+        self.core = Core::new_after(fleet.clone(), &self.core.header());
+        self.header = self.core.header();
+        self.target = fleet.clone();
+        self.fleet = fleet;
+        self.slots.clear();
+        self.ledger.restored(&self.core);
+        self.give(Input::Boot)
+    }
+
+    /// What is stored is what the core would store now.
+    fn check_stored(&mut self) -> Result<(), String> {
+        let Some(id) = self.some_process() else { return Ok(()) };
+        let Some(record) = self.core.record(id) else { return Ok(()) };
+        let stored = self.slots.get(&id).and_then(|bytes| ProcessRecord::decode(bytes));
+        // The slot of a process that never did anything may be empty, or another's.
+        let stored = stored.filter(|stored| stored.serial == record.serial);
+        let is_idle = record.run == RunId(0) && stored.is_none() && !record.wanted;
+        if is_idle || stored.as_ref() == Some(&record) {
+            return Ok(());
+        }
+        Err(format!("{id} is stored as {stored:?}\nbut is {record:?}"))
+    }
+
+    /// Ends the daemon, and returns an error when that takes longer than the programs' patience allows.
+    pub(crate) fn shut_down(&mut self) -> Result<(), String> {
+        self.kernel.mood.latency = 5 * MS;
+        let patience = |group: &visor::core::fleet::Group| {
+            let secs = group.spec().processes.iter().map(|spec| spec.stopwaitsecs.max(1) * 2 + 3).max();
+            u64::try_from(secs.unwrap_or(0)).unwrap_or(0)
+        };
+        let groups: u64 = self.core.groups().map(patience).sum();
+        // What was on its way when the end began may have been sent in slower times.
+        let limit = self.now + (groups + 20) * 1000 * MS;
+        self.end_by(Signal::TERM)?;
+        for _ in 0..100_000 {
+            if let Some(finish) = self.finish.take() {
+                self.note(|| format!("finished: {finish:?}"));
+                return self.ledger.finished(&self.core, &self.kernel);
+            }
+            if self.now > limit {
+                return Err(format!(
+                    "the end takes longer than {groups} s: {:?}",
+                    self.core.view(ProcessId(0))
+                ));
+            }
+            self.advance()?;
+            self.ledger.check(&self.core, &self.kernel, self.now)?;
+        }
+        Err("the end never comes".to_owned())
+    }
+}
