@@ -114,6 +114,25 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl<T> Shared<T> {
+    pub(super) fn new(pool: Arc<Pool>, wake: Box<dyn Fn() + Send + Sync>) -> Shared<T> {
+        let queue = Queue {
+            jobs: VecDeque::new(),
+            idle: false,
+            stopped: false,
+            line_bytes: 0,
+            lines_lost: BTreeMap::new(),
+        };
+        Shared {
+            queue: Mutex::new(queue),
+            bell: Condvar::new(),
+            end: Condvar::new(),
+            events: Mutex::new(Vec::new()),
+            wake,
+            specs: Mutex::new(BTreeMap::new()),
+            pool,
+        }
+    }
+
     fn push(&self, job: Job<T>) {
         self.push_to(lock(&self.queue), job);
     }
@@ -213,22 +232,7 @@ impl<T: Send + 'static> Disk<T> {
     /// # Errors
     /// As pthread_create(3).
     pub fn start(pool: Arc<Pool>, wake: Box<dyn Fn() + Send + Sync>) -> io::Result<Disk<T>> {
-        let queue = Queue {
-            jobs: VecDeque::new(),
-            idle: false,
-            stopped: false,
-            line_bytes: 0,
-            lines_lost: BTreeMap::new(),
-        };
-        let shared = Arc::new(Shared {
-            queue: Mutex::new(queue),
-            bell: Condvar::new(),
-            end: Condvar::new(),
-            events: Mutex::new(Vec::new()),
-            wake,
-            specs: Mutex::new(BTreeMap::new()),
-            pool,
-        });
+        let shared = Arc::new(Shared::new(pool, wake));
         let worker = Worker::new(Arc::clone(&shared));
         // The thread inherits the mask: no signal must be delivered over there.
         let mask = SigSet::all().thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_SETMASK)?;

@@ -17,6 +17,8 @@ pub mod flow;
 pub mod pool;
 pub mod pump;
 pub mod python;
+#[cfg(test)]
+mod recovery;
 pub mod rest;
 pub mod rotate;
 pub mod sink;

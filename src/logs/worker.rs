@@ -93,7 +93,7 @@ impl<T> Worker<T> {
         }
     }
 
-    fn open(&mut self, sink: SinkId, spec: SinkSpec) {
+    pub(super) fn open(&mut self, sink: SinkId, spec: SinkSpec) {
         let target = spec.target.clone();
         let result = if target == Target::Syslog { Ok(()) } else { self.open_log(spec) };
         if result.is_ok() {
@@ -209,7 +209,7 @@ impl<T> Worker<T> {
         self.tell(&spec.target, notes);
     }
 
-    fn end(&mut self, stream: StreamId) {
+    pub(super) fn end(&mut self, stream: StreamId) {
         if let Some(slot) = self.held.remove(&stream)
             && let Some(route) = slot.route()
         {

@@ -1,0 +1,209 @@
+//! Proof by trial: a worker that dies between any two steps, and dies again while it recovers, loses and
+//! doubles nothing and tears no line.
+//!
+//! The death is an unwinding panic at a [`crash::point`]; what is left is what a kill leaves: the shared
+//! memory and the files. The real thing, with signals and processes, is in `tests/logs.rs`.
+
+use super::crash;
+use super::disk::Shared;
+use super::pool::Pool;
+use super::sink::{Route, SinkId, SinkSpec, StreamId};
+use super::slot::{Reading, Slot};
+use super::worker::Worker;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+type Error = Box<dyn std::error::Error>;
+
+/// What two programs write, and how it is logged.
+struct Case {
+    strip: bool,
+    max_bytes: u64,
+    chunks: Vec<(StreamId, Vec<u8>)>,
+    /// What must be in the log, in the order of each stream.
+    lines: BTreeMap<StreamId, Vec<String>>,
+    same_file: bool,
+}
+
+impl Case {
+    /// Two streams, `count` lines each, cut into reads at odd places.
+    fn new(count: usize, strip: bool, same_file: bool) -> Case {
+        let mut case = Case { strip, max_bytes: 100, chunks: Vec::new(), lines: BTreeMap::new(), same_file };
+        let mut texts = [Vec::new(), Vec::new()];
+        for number in 0..count {
+            for stream in 0..2 {
+                let line = format!("{stream}-{number}{}", "x".repeat((number * 7 + stream) % 23));
+                let colour = if strip { "\x1b[1;3" } else { "" };
+                let end = if strip { "m" } else { "" };
+                texts[stream].extend_from_slice(format!("{colour}{end}{line}\n").as_bytes());
+                case.lines.entry(StreamId(stream as u64)).or_default().push(line);
+            }
+        }
+        let cuts = [31, 90, 7, 150, 1, 44];
+        let mut at = [0; 2];
+        for (turn, cut) in cuts.iter().cycle().enumerate() {
+            let stream = turn % 2;
+            let text = &texts[stream];
+            let end = (at[stream] + cut).min(text.len());
+            if at[stream] < end {
+                case.chunks.push((StreamId(stream as u64), text[at[stream]..end].to_vec()));
+            }
+            at[stream] = end;
+            if (0..2).all(|stream| at[stream] == texts[stream].len()) {
+                break;
+            }
+        }
+        case
+    }
+
+    fn spec(&self, dir: &Path, stream: StreamId) -> SinkSpec {
+        let name = if self.same_file { "both.log".to_owned() } else { format!("{}.log", stream.0) };
+        SinkSpec::file(&dir.join(name), self.max_bytes, 50)
+    }
+}
+
+/// One life of the worker after another, over one pool and one directory.
+struct World<'a> {
+    case: &'a Case,
+    dir: PathBuf,
+    pool: Pool,
+    next_chunk: usize,
+}
+
+impl World<'_> {
+    /// Reads the next chunk as the pump does.
+    fn read(&mut self, pool: &Pool, sequence: u64) -> Option<Slot> {
+        let (stream, bytes) = self.case.chunks.get(self.next_chunk)?;
+        let route = Route { file: Some(self.case.spec(&self.dir, *stream)), syslog: None, strip: self.case.strip };
+        let mut slot = pool.take(*stream)?;
+        let reading = Reading { sequence, stream: *stream, route: &route.encode(), len: bytes.len() };
+        slot.begin(reading, &[0xff; 16]).copy_from_slice(bytes);
+        // From here on the bytes are out of the pipe.
+        self.next_chunk += 1;
+        crash::point("the bytes were read");
+        slot.filled(bytes.len());
+        Some(slot)
+    }
+
+    /// Lives until everything is written or a crash comes.
+    fn live(&mut self) -> Result<(), Error> {
+        let pool = Arc::new(Pool::adopt(self.pool.fd().try_clone_to_owned()?)?);
+        let shared: Arc<Shared<()>> = Arc::new(Shared::new(Arc::clone(&pool), Box::new(|| {})));
+        let mut worker = Worker::new(shared);
+        worker.replay();
+        for stream in [0, 1] {
+            worker.open(SinkId(stream), self.case.spec(&self.dir, StreamId(u64::from(stream))));
+        }
+        let mut sequence = pool.first_sequence();
+        loop {
+            // Several reads are under way before the first of them is written.
+            let mut batch = Vec::new();
+            while batch.len() < 3
+                && let Some(slot) = self.read(&pool, sequence)
+            {
+                sequence += 1;
+                batch.push(slot);
+            }
+            if batch.is_empty() {
+                break;
+            }
+            batch.into_iter().for_each(|slot| worker.slot(slot));
+        }
+        [0, 1].into_iter().for_each(|stream| worker.end(StreamId(stream)));
+        Ok(())
+    }
+}
+
+/// Lets the worker die after each number of points in `deaths`, and once more live to the end. Returns whether
+/// all of those deaths happened.
+fn run(case: &Case, deaths: &[u32]) -> Result<bool, Error> {
+    let dir = tempfile::tempdir()?;
+    let mut world = World { case, dir: dir.path().to_path_buf(), pool: Pool::create()?, next_chunk: 0 };
+    let mut story = Vec::new();
+    for points in deaths {
+        let mut result = Ok(());
+        let death = crash::arm(*points, || result = world.live());
+        result?;
+        story.push(death);
+    }
+    let all_died = story.iter().all(Option::is_some);
+    if all_died {
+        world.live()?;
+    }
+    check(case, dir.path()).map_err(|what| format!("{what}, after {story:?} ({deaths:?})"))?;
+    Ok(all_died)
+}
+
+/// Puts the rotated files together again and compares.
+fn check(case: &Case, dir: &Path) -> Result<(), Error> {
+    let mut found: BTreeMap<StreamId, Vec<String>> = BTreeMap::new();
+    let names: Vec<&str> = if case.same_file { vec!["both.log"] } else { vec!["0.log", "1.log"] };
+    for name in names {
+        let backups = (1..=50).rev().map(|number| dir.join(format!("{name}.{number}")));
+        for path in backups.filter(|path| path.exists()).chain([dir.join(name)]) {
+            let text = fs::read_to_string(&path)?;
+            if !text.is_empty() && !text.ends_with('\n') {
+                return Err(format!("{} ends in the midst of a line: {text:?}", path.display()).into());
+            }
+            if text.len() as u64 > case.max_bytes + 40 {
+                return Err(format!("{} was not rotated in time", path.display()).into());
+            }
+            for line in text.lines() {
+                let stream = line.split_once('-').ok_or("a line of nobody's")?.0.parse()?;
+                found.entry(StreamId(stream)).or_default().push(line.to_owned());
+            }
+        }
+    }
+    if found == case.lines { Ok(()) } else { Err(format!("found {found:?} instead of {:?}", case.lines).into()) }
+}
+
+fn die_everywhere(case: &Case) -> Result<u32, Error> {
+    let mut points = 0;
+    while run(case, &[points])? {
+        // Once more while recovering, at every point of the recovery and the first ones after it.
+        for again in 0..12 {
+            run(case, &[points, again])?;
+        }
+        points += 1;
+    }
+    Ok(points)
+}
+
+#[test]
+fn a_death_between_any_two_steps_changes_nothing() -> Result<(), Error> {
+    let points = die_everywhere(&Case::new(12, false, false))?;
+    assert!(points > 50, "only {points} places to die were found");
+    Ok(())
+}
+
+#[test]
+fn nor_where_two_streams_share_a_file() -> Result<(), Error> {
+    die_everywhere(&Case::new(12, false, true))?;
+    Ok(())
+}
+
+#[test]
+fn nor_within_escape_sequences() -> Result<(), Error> {
+    die_everywhere(&Case::new(8, true, false))?;
+    die_everywhere(&Case::new(8, true, true))?;
+    Ok(())
+}
+
+#[test]
+fn a_read_that_did_not_happen_is_forgotten() -> Result<(), Error> {
+    let pool = Pool::create()?;
+    let guard = *b"0123456789abcdef";
+    for (len, happened) in [(3, true), (3, false), (16, true), (16, false), (5000, true), (5000, false)] {
+        let mut slot = pool.take(StreamId(1)).ok_or("no slot")?;
+        let reading = Reading { sequence: 1, stream: StreamId(1), route: &Route::default().encode(), len };
+        let buffer = slot.begin(reading, &guard);
+        if happened {
+            buffer.fill(b'y');
+        }
+        assert_eq!(slot.read_happened(), happened, "{len} bytes");
+        pool.give_back(slot);
+    }
+    Ok(())
+}
