@@ -76,7 +76,8 @@ impl World<'_> {
     /// Reads the next chunk as the pump does.
     fn read(&mut self, pool: &Pool, sequence: u64) -> Option<Slot> {
         let (stream, bytes) = self.case.chunks.get(self.next_chunk)?;
-        let route = Route { file: Some(self.case.spec(&self.dir, *stream)), syslog: None, strip: self.case.strip };
+        let route =
+            Route { file: Some(self.case.spec(&self.dir, *stream)), syslog: None, strip: self.case.strip };
         let mut slot = pool.take(*stream)?;
         let reading = Reading { sequence, stream: *stream, route: &route.encode(), len: bytes.len() };
         slot.begin(reading, &[0xff; 16]).copy_from_slice(bytes);
@@ -156,7 +157,11 @@ fn check(case: &Case, dir: &Path) -> Result<(), Error> {
             }
         }
     }
-    if found == case.lines { Ok(()) } else { Err(format!("found {found:?} instead of {:?}", case.lines).into()) }
+    if found == case.lines {
+        Ok(())
+    } else {
+        Err(format!("found {found:?} instead of {:?}", case.lines).into())
+    }
 }
 
 fn die_everywhere(case: &Case) -> Result<u32, Error> {

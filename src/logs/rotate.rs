@@ -122,6 +122,27 @@ mod tests {
     }
 
     #[test]
+    fn a_death_between_renames_costs_no_backup() -> Result<(), Box<dyn std::error::Error>> {
+        for points in 0..4 {
+            let dir = tempfile::tempdir()?;
+            for (name, text) in [("F", "d"), ("F.1", "c"), ("F.2", "b"), ("F.3", "a")] {
+                fs::write(dir.path().join(name), text)?;
+            }
+            let spot = locate(&dir.path().join("F"))?;
+            let death = crash::arm(points, || {
+                let _ = shift(&spot, 3);
+            });
+            assert_eq!(death.is_some(), points < 3, "three renames");
+            if dir.path().join("F").exists() {
+                shift(&spot, 3)?;
+            }
+            let after: Vec<String> = files(dir.path()).into_values().collect();
+            assert_eq!(after, ["d", "c", "b"], "after a death at point {points}");
+        }
+        Ok(())
+    }
+
+    #[test]
     fn due_at_a_line_end_or_when_the_line_never_ends() {
         assert!(!is_due(u64::MAX, true, 0), "zero never rotates");
         assert!(!is_due(99, true, 100));
