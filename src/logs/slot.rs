@@ -38,6 +38,9 @@ mod at {
 /// Where no piece is under way: no position in the data.
 const NO_PIECE: u64 = u64::MAX;
 
+/// The part of the length's number that is the length; the other half names the slot that was absorbed last.
+const LEN_MASK: u64 = 0xffff_ffff;
+
 /// What a slot holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SlotState {
@@ -123,7 +126,7 @@ impl Slot {
     /// Returns how many bytes it holds.
     #[must_use]
     pub fn len(&self) -> usize {
-        usize::try_from(self.header.load(at::LEN)).unwrap_or(0).min(SLOT_BYTES)
+        (self.header.load(at::LEN) & LEN_MASK).min(SLOT_BYTES as u64) as usize
     }
 
     /// Whether it holds no bytes.
@@ -168,7 +171,9 @@ impl Slot {
 
     /// The read brought `len` bytes, which the slot answers for from now on.
     pub fn filled(&mut self, len: usize) {
-        self.header.store(at::LEN, len.min(SLOT_BYTES) as u64);
+        if len != self.len() {
+            self.header.store(at::LEN, len.min(SLOT_BYTES) as u64);
+        }
         self.header.store(at::STATE, SlotState::Filled as u64);
     }
 
@@ -183,6 +188,30 @@ impl Slot {
     /// The slot holds nothing any more.
     pub fn free(&mut self) {
         self.header.store(at::STATE, SlotState::Free as u64);
+    }
+
+    /// Takes the bytes of a later slot over, behind its own; returns false when they do not fit.
+    pub fn absorb(&mut self, later: &Slot) -> bool {
+        let (old, bytes) = (self.len(), later.bytes());
+        let new = old + bytes.len();
+        if new > SLOT_BYTES {
+            return false;
+        }
+        self.data.bytes_mut()[old..new].copy_from_slice(bytes);
+        // One store: the bytes are here, and it is known whose they were.
+        self.header.store(at::LEN, new as u64 | later.mark() << 32);
+        true
+    }
+
+    /// Whether it took over the bytes of `later`, which a crash kept from being freed.
+    #[must_use]
+    pub fn has_absorbed(&self, later: &Slot) -> bool {
+        self.header.load(at::LEN) >> 32 == later.mark()
+    }
+
+    /// Returns a number that tells the slots of one pool apart and is never zero.
+    fn mark(&self) -> u64 {
+        (self.sequence() & 0x7fff_ffff) | 0x8000_0000
     }
 
     /// Gives memory back to the system: all but the first page of header and data when `warm`, else all.

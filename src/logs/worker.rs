@@ -29,8 +29,8 @@ pub(super) struct Worker<T> {
     logs: BTreeMap<Target, Shelf>,
     sinks: BTreeMap<SinkId, Target>,
     syslog: Syslog,
-    /// Slots whose last bytes wait for what comes after them.
-    held: BTreeMap<StreamId, Slot>,
+    /// Slots whose last bytes wait for what comes after them, in order.
+    held: BTreeMap<StreamId, Vec<Slot>>,
     replaying: bool,
 }
 
@@ -166,27 +166,60 @@ impl<T> Worker<T> {
     pub(super) fn slot(&mut self, mut slot: Slot) {
         let Some(route) = slot.route() else { return self.give_back(slot) };
         let stream = slot.stream();
-        if let Some(before) = self.held.remove(&stream) {
-            let strip = self.complete(before, &route, |strip| slot.inherit(strip));
-            debug_assert!(strip.bits() <= super::strip::SEQUENCE_MAX + 2);
+        self.to_syslog(&mut slot, &route);
+        let mut chain = self.held.remove(&stream).unwrap_or_default();
+        let shared = self.is_shared(&route);
+        let no_line_ends = end_of_lines(&slot) == 0;
+        let absorbs =
+            |last: &mut Slot| last.has_absorbed(&slot) || (shared && no_line_ends && last.absorb(&slot));
+        if chain.last_mut().is_some_and(absorbs) {
+            crash::point("the slot was absorbed");
+            self.give_back(slot);
+            self.held.insert(stream, chain);
+            return;
         }
-        if let Some(name) = &route.syslog
-            && !slot.syslog_is_done()
-        {
-            let mut notes = Vec::new();
-            self.syslog.feed(stream, name, slot.bytes(), route.strip, &mut notes);
-            slot.set_syslog_done();
-            self.tell(&Target::Syslog, notes);
+        chain.push(slot);
+        if shared && no_line_ends && self.held_count() + chain.len() <= HELD_MAX {
+            self.held.insert(stream, chain);
+            return;
         }
-        let limit = if self.is_shared(&route) { end_of_lines(&slot) } else { slot.len() };
-        self.write(&mut slot, &route, limit);
-        let waits = limit < slot.len() || !slot.progress().strip.is_outside();
-        if waits && self.held.len() < HELD_MAX {
-            self.held.insert(stream, slot);
-        } else {
-            self.complete(slot, &route, |_| {});
+        if let Some(mut slot) = self.complete_all_but_last(chain, &route) {
+            let limit = if shared { end_of_lines(&slot) } else { slot.len() };
+            self.write(&mut slot, &route, limit);
+            let waits = limit < slot.len() || !slot.progress().strip.is_outside();
+            if waits && self.held_count() < HELD_MAX {
+                self.held.insert(stream, vec![slot]);
+            } else {
+                self.complete(slot, &route, |_| {});
+            }
         }
         self.tidy(&route);
+    }
+
+    fn to_syslog(&mut self, slot: &mut Slot, route: &Route) {
+        let Some(name) = &route.syslog else { return };
+        if slot.syslog_is_done() {
+            return;
+        }
+        let mut notes = Vec::new();
+        self.syslog.feed(slot.stream(), name, slot.bytes(), route.strip, &mut notes);
+        slot.set_syslog_done();
+        self.tell(&Target::Syslog, notes);
+    }
+
+    fn held_count(&self) -> usize {
+        self.held.values().map(Vec::len).sum()
+    }
+
+    /// Writes and frees slots of one stream in their order; the last one only learns where they ended.
+    fn complete_all_but_last(&mut self, chain: Vec<Slot>, route: &Route) -> Option<Slot> {
+        let mut slots = chain.into_iter();
+        let mut slot = slots.next()?;
+        for mut next in slots {
+            self.complete(slot, route, |strip| next.inherit(strip));
+            slot = next;
+        }
+        Some(slot)
     }
 
     /// Writes what is left of a slot and frees it; `before_free` learns in which escape sequence it ended.
@@ -210,10 +243,11 @@ impl<T> Worker<T> {
     }
 
     pub(super) fn end(&mut self, stream: StreamId) {
-        if let Some(slot) = self.held.remove(&stream)
-            && let Some(route) = slot.route()
+        let chain = self.held.remove(&stream).unwrap_or_default();
+        if let Some(route) = chain.first().and_then(Slot::route)
+            && let Some(last) = self.complete_all_but_last(chain, &route)
         {
-            let mut strip = self.complete(slot, &route, |_| {});
+            let mut strip = self.complete(last, &route, |_| {});
             let mut rest = Vec::new();
             strip.finish(&mut rest);
             if let Some(shelf) = route.file.as_ref().and_then(|spec| self.logs.get_mut(&spec.target)) {
