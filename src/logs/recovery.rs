@@ -33,11 +33,11 @@ impl Case {
         let mut case = Case { strip, max_bytes: 100, chunks: Vec::new(), lines: BTreeMap::new(), same_file };
         let mut texts = [Vec::new(), Vec::new()];
         for number in 0..count {
-            for stream in 0..2 {
+            for (stream, text) in texts.iter_mut().enumerate() {
                 let line = format!("{stream}-{number}{}", "x".repeat((number * 7 + stream) % 23));
                 let colour = if strip { "\x1b[1;3" } else { "" };
                 let end = if strip { "m" } else { "" };
-                texts[stream].extend_from_slice(format!("{colour}{end}{line}\n").as_bytes());
+                text.extend_from_slice(format!("{colour}{end}{line}\n").as_bytes());
                 case.lines.entry(StreamId(stream as u64)).or_default().push(line);
             }
         }

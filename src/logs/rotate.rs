@@ -79,6 +79,9 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
+    /// File names and their contents.
+    type Named = &'static [(&'static str, &'static str)];
+
     fn files(dir: &Path) -> BTreeMap<String, String> {
         let read = |entry: fs::DirEntry| {
             let text = fs::read_to_string(entry.path()).unwrap_or_default();
@@ -101,7 +104,7 @@ mod tests {
 
     #[test]
     fn backups_move_up_to_the_first_gap() -> Result<(), Box<dyn std::error::Error>> {
-        let table: &[(&[(&str, &str)], u32, &[(&str, &str)])] = &[
+        let table: &[(Named, u32, Named)] = &[
             (&[("F", "new")], 3, &[("F.1", "new")]),
             (&[("F", "c"), ("F.1", "b"), ("F.2", "a")], 3, &[("F.1", "c"), ("F.2", "b"), ("F.3", "a")]),
             (

@@ -163,7 +163,8 @@ mod tests {
 
     #[test]
     fn cuts_take_the_first_line_end_that_is_far_enough() {
-        let table: &[(usize, usize, usize, &[u8], usize, bool)] = &[
+        type Row = (usize, usize, usize, &'static [u8], usize, bool);
+        let table: [Row; 8] = [
             (0, 100, 0, b"ab\ncd\n", 3, true),
             (3, 100, 0, b"ab\ncd\n", 3, true),
             (4, 100, 0, b"ab\ncd\n", 6, true),
@@ -174,8 +175,8 @@ mod tests {
             (4, 8, 0, b"abcdefg\n", 8, true),
         ];
         for (line_from, at_most, before, bytes, len, ends) in table {
-            let cut = Cut { line_from: *line_from, at_most: *at_most };
-            assert_eq!(cut.take(*before, bytes), (*len, *ends), "{cut:?} {before} {bytes:?}");
+            let cut = Cut { line_from, at_most };
+            assert_eq!(cut.take(before, bytes), (len, ends), "{cut:?} {before} {bytes:?}");
         }
     }
 }

@@ -166,7 +166,7 @@ impl<T> Worker<T> {
     pub(super) fn slot(&mut self, mut slot: Slot) {
         let Some(route) = slot.route() else { return self.give_back(slot) };
         let stream = slot.stream();
-        self.to_syslog(&mut slot, &route);
+        self.feed_syslog(&mut slot, &route);
         let mut chain = self.held.remove(&stream).unwrap_or_default();
         let shared = self.is_shared(&route);
         let no_line_ends = end_of_lines(&slot) == 0;
@@ -196,7 +196,7 @@ impl<T> Worker<T> {
         self.tidy(&route);
     }
 
-    fn to_syslog(&mut self, slot: &mut Slot, route: &Route) {
+    fn feed_syslog(&mut self, slot: &mut Slot, route: &Route) {
         let Some(name) = &route.syslog else { return };
         if slot.syslog_is_done() {
             return;
