@@ -6,7 +6,7 @@
 use crate::core::SpawnError;
 use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// Searched when neither the program's environment nor the daemon's has a PATH (supervisor 4.3 `get_path`).
@@ -76,7 +76,7 @@ fn executable(path: &Path, name: &str) -> Result<(), SpawnError> {
     if metadata.is_dir() {
         return Err(SpawnError::IsDirectory(name.to_owned()));
     }
-    if metadata.permissions().mode() & 0o111 == 0 || metadata.mode() & libc::S_IFMT != libc::S_IFREG {
+    if metadata.permissions().mode() & 0o111 == 0 || !metadata.is_file() {
         return Err(SpawnError::NotExecutable(name.to_owned()));
     }
     match nix::unistd::access(path, nix::unistd::AccessFlags::X_OK) {

@@ -29,16 +29,37 @@ pub fn groups_of(user: &UserSpec) -> io::Result<Vec<u32>> {
     };
     let name = std::ffi::CString::new(account.name)?;
     let mut groups = vec![user.gid];
-    #[cfg(not(any(target_os = "macos", target_os = "ios")))]
-    for gid in nix::unistd::getgrouplist(&name, Gid::from_raw(user.gid))? {
-        if !groups.contains(&gid.as_raw()) && groups.len() < GROUPS_MAX {
-            groups.push(gid.as_raw());
+    for gid in platform_groups(&name, user.gid)? {
+        if !groups.contains(&gid) && groups.len() < GROUPS_MAX {
+            groups.push(gid);
         }
     }
-    #[cfg(any(target_os = "macos", target_os = "ios"))]
-    let _ = (name, Gid::from_raw(user.gid));
     Ok(groups)
 }
+
+#[cfg(not(target_vendor = "apple"))]
+fn platform_groups(name: &std::ffi::CStr, gid: u32) -> io::Result<Vec<u32>> {
+    let groups = nix::unistd::getgrouplist(name, Gid::from_raw(gid))?;
+    Ok(groups.into_iter().map(Gid::as_raw).collect())
+}
+
+#[cfg(target_vendor = "apple")]
+fn platform_groups(name: &std::ffi::CStr, gid: u32) -> io::Result<Vec<u32>> {
+    let mut groups = vec![0 as libc::c_int; APPLE_GROUPS_MAX];
+    let mut count = groups.len() as libc::c_int;
+    // SAFETY: the count says how long the array is, and comes back as how much of it was filled.
+    let result =
+        unsafe { libc::getgrouplist(name.as_ptr(), gid as libc::c_int, groups.as_mut_ptr(), &raw mut count) };
+    if result < 0 {
+        return Err(io::Error::from(io::ErrorKind::InvalidInput));
+    }
+    groups.truncate(usize::try_from(count).unwrap_or(0));
+    Ok(groups.into_iter().map(|group| group as u32).collect())
+}
+
+/// How many groups are asked for on macOS, whose setgroups takes 16.
+#[cfg(target_vendor = "apple")]
+const APPLE_GROUPS_MAX: usize = 256;
 
 /// Becomes another user for good: groups, group id, user id. Async-signal-safe on Linux.
 ///

@@ -2,7 +2,6 @@
 
 use crate::model::{ExitStatus, Pid, Signal};
 use nix::errno::Errno;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::ForkResult;
 use std::io;
 
@@ -125,29 +124,35 @@ pub enum Limited {
 }
 
 impl Limited {
-    /// The resource's name to the kernel.
-    fn resource(self) -> Resource {
-        match self {
-            Limited::Files => Resource::RLIMIT_NOFILE,
-            Limited::Processes => Resource::RLIMIT_NPROC,
-        }
-    }
-
     /// Returns the soft and the hard limit.
     ///
     /// # Errors
     /// None in practice.
     pub fn get(self) -> io::Result<(u64, u64)> {
-        #[allow(clippy::useless_conversion, reason = "rlim_t differs between platforms")]
-        Ok(getrlimit(self.resource()).map(|(soft, hard)| (soft.into(), hard.into()))?)
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // `nix` lacks the limit of processes on macOS.
+        let resource = match self {
+            Limited::Files => libc::RLIMIT_NOFILE,
+            Limited::Processes => libc::RLIMIT_NPROC,
+        };
+        // SAFETY: writes to a live struct of this frame.
+        let result = unsafe { libc::getrlimit(resource, &raw mut limit) };
+        if result < 0 { Err(io::Error::last_os_error()) } else { Ok((limit.rlim_cur, limit.rlim_max)) }
     }
 
-    /// Sets the soft and the hard limit.
+    /// Sets the soft and the hard limit. Async-signal-safe.
     ///
     /// # Errors
     /// `EPERM` when the hard limit would be raised without root's rights.
     pub fn set(self, soft: u64, hard: u64) -> io::Result<()> {
-        Ok(setrlimit(self.resource(), soft, hard)?)
+        let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
+        let resource = match self {
+            Limited::Files => libc::RLIMIT_NOFILE,
+            Limited::Processes => libc::RLIMIT_NPROC,
+        };
+        // SAFETY: reads a live struct of this frame.
+        let result = unsafe { libc::setrlimit(resource, &raw const limit) };
+        if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 }
 

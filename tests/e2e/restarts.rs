@@ -9,7 +9,8 @@ const LATE: Duration = Duration::from_millis(1900);
 
 #[test]
 fn a_program_that_always_fails_is_retried_after_1_2_and_3_seconds_and_then_given_up() {
-    let daemon = Daemon::start("fatal", "[program:bad]\ncommand=sh -c 'exit 3'\nstartsecs=10\nstartretries=3");
+    let daemon =
+        Daemon::start("fatal", "[program:bad]\ncommand=sh -c 'exit 3'\nstartsecs=10\nstartretries=3");
     let end = daemon.wait_for("gave up: bad entered FATAL state, too many start retries too quickly");
     let lines = daemon.lines();
     let index = |text: &str| -> Vec<usize> { (0..=end).filter(|&line| lines[line].contains(text)).collect() };
