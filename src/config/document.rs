@@ -61,6 +61,14 @@ pub struct Document {
 }
 
 impl Document {
+    /// Adds the sections of an included file, whose `%(here)s` is `here`, its own directory.
+    pub fn include(&mut self, file: &Path, mut sections: Vec<RawSection>, here: &Path) {
+        for entry in sections.iter_mut().flat_map(|section| &mut section.entries) {
+            settle(&mut entry.value, here);
+        }
+        self.add(file, sections);
+    }
+
     /// Adds the sections of one more file.
     pub fn add(&mut self, file: &Path, sections: Vec<RawSection>) {
         self.files.push(file.to_path_buf());
@@ -83,16 +91,11 @@ impl Document {
         }
     }
 
-    /// Puts the directory of the file added last into its values, as supervisord does once a configuration
-    /// includes others: there `%(here)s` means the directory of the file it is written in.
+    /// Puts the directory of the main file into all values, as supervisord does once a configuration includes
+    /// others: from then on `%(here)s` means the directory of the file it is written in.
     pub fn settle_here(&mut self, here: &Path) {
-        let Some(last) = self.files.len().checked_sub(1) else { return };
         let own = self.sections.iter_mut().flat_map(|section| &mut section.entries);
-        for entry in own.chain(&mut self.defaults).filter(|entry| entry.spot.file == last) {
-            if entry.value.contains(HERE) {
-                entry.value = replace_here(&entry.value, &here.to_string_lossy());
-            }
-        }
+        own.chain(&mut self.defaults).for_each(|entry| settle(&mut entry.value, here));
     }
 
     /// Returns the sections in the order of their first appearance, `[DEFAULT]` left out.
@@ -153,6 +156,12 @@ fn put(entries: &mut Vec<Entry>, entry: Entry) {
     match entries.iter_mut().find(|known| known.key == entry.key) {
         Some(known) => *known = entry,
         None => entries.push(entry),
+    }
+}
+
+fn settle(value: &mut String, here: &Path) {
+    if value.contains(HERE) {
+        *value = replace_here(value, &here.to_string_lossy());
     }
 }
 
@@ -231,8 +240,7 @@ mod tests {
     fn here_is_the_directory_of_the_file_with_the_value() {
         let mut merged = document(&[("/m/f", "[a]\nx=%(here)s\n")]);
         merged.settle_here(Path::new("/m"));
-        merged.add(Path::new("/i/f"), ini::parse(b"[a]\ny=%(here)s\n").0);
-        merged.settle_here(Path::new("/i"));
+        merged.include(Path::new("/i/f"), ini::parse(b"[a]\ny=%(here)s\n").0, Path::new("/i"));
         let a = merged.section("a").expect("section a");
         let values: Vec<_> = merged.entries(a).map(|e| e.value.as_str()).collect();
         assert_eq!(values, ["/m", "/i"]);

@@ -144,8 +144,7 @@ impl Collected {
         match host.read(file) {
             Ok(bytes) => {
                 let sections = self.parse(file, &bytes, host);
-                self.document.add(file, sections);
-                self.document.settle_here(file.parent().unwrap_or(Path::new("/")));
+                self.document.include(file, sections, file.parent().unwrap_or(Path::new("/")));
             }
             Err(error) => self.diagnostics.push(unreadable(file, &error, Severity::Warning)),
         }

@@ -170,8 +170,11 @@ const UNIX: &[Kind] = &[
 const INET: &[Kind] =
     &[Kind(&["port"], &["9001", "*:9001", "LocalHost:1", ":65535"], &["", "h:", "0", "70000", "h"])];
 
-/// Sections: header, keys that must be there, and keys that may.
-const SECTIONS: &[(&str, &[(&str, &str)], &[Kind])] = &[
+/// Header of a section, keys that must be there, and keys that may.
+type Template = (&'static str, &'static [(&'static str, &'static str)], &'static [Kind]);
+
+/// The sections.
+const SECTIONS: &[Template] = &[
     ("program:a", &[("command", "a")], PROGRAM),
     ("program:b", &[("command", "b")], PROGRAM),
     ("program:c", &[("command", "c"), ("process_name", "c%(process_num)d"), ("numprocs", "3")], PROGRAM),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// The environment in which both sides read: nothing of the machine's own.
-const ENVIRONMENT: [(&str, &str); 5] = [
+pub(crate) const ENVIRONMENT: [(&str, &str); 5] = [
     ("HOME", "/home/tester"),
     ("PATH", "/usr/bin:/bin"),
     ("LANG", "C.UTF-8"),
@@ -42,13 +42,24 @@ impl Interop {
 
     /// Returns what supervisord makes of each file.
     pub(crate) fn upstream(&self, files: &[PathBuf]) -> Vec<Value> {
+        self.upstream_with(&[], files, &[])
+    }
+
+    /// The same with options for the oracle before the files, and for supervisord behind them.
+    pub(crate) fn upstream_with(
+        &self,
+        extra: &[String],
+        files: &[PathBuf],
+        options: &[String],
+    ) -> Vec<Value> {
         let mut command = Command::new(&self.python);
-        command.arg(self.shared.join("interop/oracle.py")).arg("--clean-env");
+        command.arg(self.shared.join("interop/oracle.py")).arg("--clean-env").args(extra);
         for (name, value) in ENVIRONMENT {
             command.arg("--env").arg(format!("{name}={value}"));
         }
         // The oracle empties its environment only after it has looked for a directory of temporary files.
-        listed(command.args(files).env_clear().env("LANG", "C.UTF-8").output())
+        command.args(files).arg("--").args(options).env_clear().env("LANG", "C.UTF-8");
+        listed(command.output())
     }
 
     /// Returns what Visor makes of each file.

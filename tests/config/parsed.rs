@@ -63,7 +63,8 @@ fn differences(what: &str, recorded: &Value, ours: &Value, here: &str, out: &mut
         }
         let ours = if name == "socket" { &ours["socket"]["url"] } else { &ours[name] };
         let shown = ours.to_string().replace(here, "<HERE>");
-        if translated(key, value).to_string() != shown {
+        let wanted = translated(key, value).to_string();
+        if wanted != shown {
             out.push(format!("{what} {name}: {shown} instead of {value}"));
         }
     }

@@ -8,7 +8,7 @@ use crate::config::keys::pools::{GROUP_ROWS, GroupDraft};
 use crate::config::keys::{Scope, SectionKind, section_row};
 use crate::config::value::{self, Value, integer};
 use crate::model::spec::{FleetSpec, GroupKind, GroupSpec, ProcessSpec, UserSpec};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Priority of a group that has none.
@@ -147,30 +147,37 @@ fn socket_user(reader: &mut Reader<'_>, section: &Section) -> Option<UserSpec> {
 /// in the first's place. Upstream says nothing about it.
 pub(in crate::config) fn collapse(reader: &mut Reader<'_>, defined: &[GroupSpec]) -> FleetSpec {
     let mut fleet = FleetSpec::default();
+    let mut names: BTreeSet<&str> = BTreeSet::new();
     for group in defined {
-        if fleet.groups.iter().any(|known| known.name == group.name) {
+        if !names.insert(&group.name) {
             let what =
                 format!("there are two groups called `{}`: the one of this section is ignored", group.name);
             warn_at(reader, group, what);
             continue;
         }
-        let mut kept: Vec<Arc<ProcessSpec>> = Vec::with_capacity(group.processes.len());
-        for process in &group.processes {
-            match kept.iter_mut().find(|known| known.name == process.name) {
-                Some(known) => {
-                    let what = format!(
-                        "there are two processes called `{}`: the last one counts",
-                        process.namespec()
-                    );
-                    warn_at(reader, group, what);
-                    *known = Arc::clone(process);
-                }
-                None => kept.push(Arc::clone(process)),
-            }
-        }
-        fleet.groups.push(GroupSpec { processes: kept, ..group.clone() });
+        fleet.groups.push(GroupSpec { processes: last_of_each(reader, group), ..group.clone() });
     }
     fleet
+}
+
+fn last_of_each(reader: &mut Reader<'_>, group: &GroupSpec) -> Vec<Arc<ProcessSpec>> {
+    let mut kept: Vec<Arc<ProcessSpec>> = Vec::with_capacity(group.processes.len());
+    let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+    for process in &group.processes {
+        match places.get(process.name.as_str()) {
+            Some(place) => {
+                let what =
+                    format!("there are two processes called `{}`: the last one counts", process.namespec());
+                warn_at(reader, group, what);
+                kept[*place] = Arc::clone(process);
+            }
+            None => {
+                places.insert(&process.name, kept.len());
+                kept.push(Arc::clone(process));
+            }
+        }
+    }
+    kept
 }
 
 fn warn_at(reader: &mut Reader<'_>, group: &GroupSpec, what: String) {

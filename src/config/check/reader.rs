@@ -13,7 +13,8 @@ use crate::model::Host;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Most diagnostics that are kept: beyond it nobody reads on, and a hostile file cannot eat the memory.
+/// Most errors, and most warnings, that are kept: beyond it nobody reads on, and a hostile file cannot eat the
+/// memory. They are counted apart, so that no number of warnings hides an error.
 pub(in crate::config) const DIAGNOSTICS_MAX: usize = 1000;
 
 /// The names that a section's values can use beside `here` and the environment.
@@ -63,6 +64,8 @@ pub(in crate::config) struct Reader<'a> {
     /// Lines that supervisord logs at WARN.
     pub(in crate::config) warnings: Vec<String>,
     diagnostics: Vec<Diagnostic>,
+    errors: usize,
+    warned: usize,
     seen: BTreeSet<String>,
 }
 
@@ -83,13 +86,17 @@ impl<'a> Reader<'a> {
             strict,
             warnings: Vec::new(),
             diagnostics: Vec::new(),
+            errors: 0,
+            warned: 0,
             seen: BTreeSet::new(),
         }
     }
 
     /// Keeps a diagnostic, unless it is known already.
     pub(in crate::config) fn report(&mut self, diagnostic: Diagnostic) {
-        if self.diagnostics.len() < DIAGNOSTICS_MAX && self.seen.insert(diagnostic.to_string()) {
+        let alike = if diagnostic.is_error() { &mut self.errors } else { &mut self.warned };
+        if *alike < DIAGNOSTICS_MAX && self.seen.insert(diagnostic.to_string()) {
+            *alike += 1;
             self.diagnostics.push(diagnostic);
         }
     }
@@ -135,7 +142,7 @@ impl<'a> Reader<'a> {
 
     /// Returns how many errors there are.
     pub(in crate::config) fn errors(&self) -> usize {
-        self.diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count()
+        self.errors
     }
 
     /// Returns all diagnostics.

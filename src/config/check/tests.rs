@@ -4,7 +4,7 @@ use crate::config::{LoadRequest, load};
 use crate::model::Host;
 use crate::model::host::{Account, Ownership};
 use crate::model::spec::FleetSpec;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ pub(crate) fn fleet(sections: &str) -> FleetSpec {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Imagined {
     files: BTreeMap<PathBuf, Vec<u8>>,
-    directories: Vec<PathBuf>,
+    directories: BTreeSet<PathBuf>,
     links: BTreeMap<PathBuf, PathBuf>,
     owners: BTreeMap<PathBuf, (u32, u32)>,
     users: Vec<(String, u32)>,
@@ -41,8 +41,7 @@ impl Imagined {
 
     pub(crate) fn bytes(mut self, path: &str, bytes: &[u8]) -> Imagined {
         self.files.insert(path.into(), bytes.to_vec());
-        let parents: Vec<PathBuf> = Path::new(path).ancestors().skip(1).map(Path::to_path_buf).collect();
-        self.directories.extend(parents);
+        self.directories.extend(Path::new(path).ancestors().skip(1).map(Path::to_path_buf));
         self
     }
 
