@@ -102,7 +102,7 @@ fn the_same_seed_gives_the_same_history() {
 
 #[test]
 fn nobody_notices_a_restored_snapshot() {
-    each_seed(16, |seed| {
+    each_seed(8, |seed| {
         let twist = Twist { snapshots: true, ..Twist::default() };
         assert_eq!(must_live(seed, STEPS, twist), must_live(seed, STEPS, Twist::default()), "seed {seed}");
     });
@@ -110,7 +110,7 @@ fn nobody_notices_a_restored_snapshot() {
 
 #[test]
 fn no_rule_looks_at_the_wall_clock() {
-    each_seed(16, |seed| {
+    each_seed(8, |seed| {
         let twist = Twist { wall_jumps: true, ..Twist::default() };
         assert_eq!(must_live(seed, STEPS, twist), must_live(seed, STEPS, Twist::default()), "seed {seed}");
     });

@@ -32,7 +32,6 @@ impl Core {
         let Some(process) = self.table.get_mut(&id) else { return };
         let state = *process.state();
         let Some(run) = state.run() else { return };
-        let patience_ends = now.after_secs(process.spec.stopwaitsecs);
         process.stopped_wall = wall;
         process.exit = Some(status);
         process.expected = matches!(status, ExitStatus::Code(code) if process.spec.exitcodes.contains(&code));
@@ -45,9 +44,7 @@ impl Core {
                 self.exited(id, run, status);
             }
             ProcState::Stopping { step, .. } => self.stopped(id, run, status, step),
-            ProcState::Unknown { .. } if !is_wanted => {
-                self.stopped(id, run, status, Step::Asked { kill_at: patience_ends });
-            }
+            ProcState::Unknown { .. } if !is_wanted => self.stopped_unknown(id, status),
             _ => self.exited(id, run, status),
         }
     }
@@ -57,7 +54,7 @@ impl Core {
         let Some(process) = self.table.get_mut(&id) else { return };
         process.expected = false;
         let line = lines::exited(&process.spec.name, status, false);
-        let sweep = if self.is_last_attempt(id) { None } else { Some(Signal::TERM) };
+        let sweep = self.is_retried(id).then_some(Signal::TERM);
         let rest = self.rest_of(id, run, sweep);
         self.log(line);
         self.count_failure(id, EXITED_TOO_QUICKLY, rest);
@@ -114,6 +111,16 @@ impl Core {
         self.set_state(id, ProcState::Sweeping { sweep }, self.last_actor(id), "main process ended");
         let signal = Some(if killed { Signal::KILL } else { Signal::TERM });
         self.actions.push_back(Action::Sweep { run: run.id, signal });
+    }
+
+    /// The main process ended after all that could not be signalled when it was to stop. It counted as stopped
+    /// already, so nobody waits; its children can be signalled as little as itself.
+    fn stopped_unknown(&mut self, id: ProcessId, status: ExitStatus) {
+        let Some(process) = self.table.get_mut(&id) else { return };
+        process.exitstatus = status.code();
+        let line = lines::stopped(&process.spec.name, status, process.expected);
+        self.log(line);
+        self.enter_stopped(id);
     }
 
     /// Returns what an ended run is to be kept for: to be cleaned up, where a signal is given, or to be shown.

@@ -179,21 +179,28 @@ impl Core {
 
     /// Counts a failed attempt of the program, and waits for the next one or gives up.
     pub(super) fn count_failure(&mut self, id: ProcessId, text: &str, rest: Rest) {
-        let last = self.is_last_attempt(id);
+        let is_spent = self.are_retries_spent(id);
         let Some(process) = self.table.get_mut(&id) else { return };
         process.attempt = process.attempt.saturating_add(1);
         text.clone_into(&mut process.failure);
         let until = backoff::retry_at(self.now, process.attempt);
         self.set_state(id, ProcState::Backoff { until, rest }, Actor::Program, text);
-        if last {
+        if is_spent {
             self.give_up(id, rest, "too many start retries");
             let line = lines::gave_up(self.name(id));
             self.log(line);
+        } else if self.closing.is_some() {
+            self.give_up(id, rest, "the daemon ends");
         }
     }
 
-    /// Whether a failure of the attempt under way is the last: `startretries` counts those after the first.
-    pub(super) fn is_last_attempt(&self, id: ProcessId) -> bool {
+    /// Whether a failure of the attempt under way is followed by another attempt.
+    pub(super) fn is_retried(&self, id: ProcessId) -> bool {
+        self.closing.is_none() && !self.are_retries_spent(id)
+    }
+
+    /// Whether the attempt under way is the last: `startretries` counts those after the first.
+    fn are_retries_spent(&self, id: ProcessId) -> bool {
         self.table.get(&id).is_none_or(|process| i64::from(process.attempt) >= process.spec.startretries)
     }
 

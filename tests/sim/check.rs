@@ -4,8 +4,8 @@ use super::kernel::Kernel;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use visor::core::backoff::RESTARTS_PER_SECOND_MAX;
 use visor::core::{
-    Action, Actor, Core, Desired, Input, ProcState, Reply, Request, RequestId, Rest, SPAWNS_IN_FLIGHT_MAX,
-    Stage, Step, Transition,
+    Action, Actor, Core, Desired, Input, Phase, ProcState, Reply, Request, RequestId, Rest,
+    SPAWNS_IN_FLIGHT_MAX, Stage, Step, Transition,
 };
 use visor::model::spec::FleetSpec;
 use visor::model::{ProcessId, RunId, State, Time};
@@ -21,7 +21,7 @@ const LEGAL: &[(State, &[State])] = &[
     (State::Stopping, &[State::Stopped, State::Unknown]),
     (State::Exited, &[State::Starting, State::Stopped, State::Stopping]),
     (State::Fatal, &[State::Starting, State::Stopping]),
-    (State::Unknown, &[State::Stopping, State::Stopped, State::Exited]),
+    (State::Unknown, &[State::Stopped, State::Exited]),
 ];
 
 /// What happened in a world, so that a world in which nothing happens is noticed.
@@ -145,6 +145,9 @@ impl Ledger {
             }
         }
         match action {
+            Action::Prepare { .. } | Action::Spawn { .. } if core.phase() != Phase::Running => {
+                Err(format!("{action:?} while everything is stopped"))
+            }
             Action::Prepare { run, process } => self.not_stopped(*run, *process),
             Action::Spawn { run, process } => {
                 if core.process(*process).is_none_or(|process| process.desired() == Desired::Down) {

@@ -59,6 +59,16 @@ pub(crate) struct Mood {
     pub(crate) latency: u64,
 }
 
+impl Mood {
+    pub(crate) fn calm() -> Mood {
+        Mood { is_full: false, is_missing: false, is_crashing: false, latency: 5 * MS }
+    }
+
+    pub(crate) fn storm() -> Mood {
+        Mood { is_crashing: true, latency: 0, ..Mood::calm() }
+    }
+}
+
 /// The machine.
 #[derive(Clone, Debug)]
 pub(crate) struct Kernel {
@@ -74,14 +84,13 @@ pub(crate) struct Kernel {
 
 impl Kernel {
     pub(crate) fn new() -> Kernel {
-        let mood = Mood { is_full: false, is_missing: false, is_crashing: false, latency: 5 * MS };
         Kernel {
             events: BTreeMap::new(),
             serial: 0,
             orders_at: 0,
             runs: BTreeMap::new(),
             in_flight: BTreeMap::new(),
-            mood,
+            mood: Mood::calm(),
             next_pid: 100,
         }
     }
@@ -187,7 +196,7 @@ impl Kernel {
         // Some end around the bounds of startsecs, some at once, some never.
         let lives_ms = *rng.pick(&[0, 1, 500, 999, 1000, 1001, 2999, 3000, 3001, 20_000]);
         if self.mood.is_crashing {
-            self.push(now + rng.below(3) * MS, Event::MainEnds(run, ExitStatus::Code(1)));
+            self.push(now + rng.below(2) * MS, Event::MainEnds(run, ExitStatus::Code(1)));
         } else if rng.chance(55) {
             let at = now + lives_ms * MS + if rng.chance(50) { rng.below(300) * MS } else { 0 };
             let code = if rng.chance(40) { 0 } else { rng.below(3) as u8 };

@@ -2,13 +2,16 @@
 
 use super::check::Ledger;
 use super::fleet;
-use super::kernel::{Event, Kernel, MS, Order};
+use super::kernel::{Event, Kernel, MS, Mood, Order};
 use super::rng::Rng;
 use std::collections::{BTreeMap, VecDeque};
 use visor::core::{Action, Actor, Core, Finish, Header, Input, Phase, Request, RequestId, Snapshot};
 use visor::model::record::RECORD_SIZE_BYTES;
 use visor::model::spec::FleetSpec;
 use visor::model::{ProcessId, ProcessRecord, RunId, Signal, Time, Uid, WallTime};
+
+/// Steps of a storm: enough for more restarts in a second than are allowed.
+const STORM_STEPS: usize = 200;
 
 /// How many acts a failure shows.
 const ACTS_SHOWN: usize = 40;
@@ -104,7 +107,8 @@ impl World {
             940..=954 => self.load_fleet()?,
             955..=969 => self.restore()?,
             970..=984 => self.kill_reactor()?,
-            985..=996 => self.give_stale()?,
+            985..=995 => self.give_stale()?,
+            996 => self.storm()?,
             997 => self.end_by(Signal::HUP)?,
             998 => self.end_by(Signal::TERM)?,
             _ => self.request(Request::Reload)?,
@@ -303,6 +307,21 @@ impl World {
             2 => self.kernel.mood.is_crashing = self.rng.chance(40),
             _ => self.kernel.mood.latency = *self.rng.pick(&[0, 5, 5, 200, 3000]) * MS,
         }
+    }
+
+    /// Every program ends at once on a fast machine, and little is done about it.
+    fn storm(&mut self) -> Result<(), String> {
+        let calm = std::mem::replace(&mut self.kernel.mood, Mood::storm());
+        for _ in 0..STORM_STEPS {
+            if self.rng.chance(3) {
+                self.request_stop()?
+            } else {
+                self.advance()?
+            }
+            self.ledger.check(&self.core, &self.kernel, self.now)?;
+        }
+        self.kernel.mood = calm;
+        Ok(())
     }
 
     fn jump_wall(&mut self) {

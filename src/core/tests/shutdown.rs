@@ -61,6 +61,19 @@ fn a_program_of_a_later_group_that_ends_meanwhile_is_not_restarted() {
 }
 
 #[test]
+fn a_program_of_a_later_group_that_ends_too_early_is_given_up() {
+    let member = |name: &str| group(name, 1, vec![program(name)]);
+    let mut bench = Bench::fleet(vec![member("a"), member("b")]);
+    bench.spawned_of(ProcessId(0));
+    bench.spawned_of(ProcessId(1));
+    bench.give(Input::Signal(Signal::TERM));
+    assert_eq!(signalled(&bench), ["b"]);
+    bench.exit_of(ProcessId(0), 1);
+    assert_eq!(bench.changes(), [(State::Starting, State::Backoff), (State::Backoff, State::Fatal)]);
+    assert_eq!(bench.lines(), ["exited: a (exit status 1; not expected)"]);
+}
+
+#[test]
 fn what_is_not_up_yet_is_called_off() {
     let mut bench = Bench::one(|_| {});
     bench.give(Input::Prepared { run: bench.run(WEB), result: Err(SpawnError::Empty) });

@@ -166,7 +166,6 @@ fn a_signal_that_cannot_be_sent_makes_it_unknown_and_its_exit_is_dealt_with() {
     assert!(matches!(bench.ask_start(true), Some(Reply::Failed(_))));
     bench.exit(0);
     assert_eq!(bench.lines(), ["stopped: web (exit status 0)"]);
-    bench.swept(0);
     assert_eq!(bench.state(), State::Stopped);
 }
 
