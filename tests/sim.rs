@@ -13,6 +13,8 @@ mod check;
 mod fleet;
 #[path = "sim/kernel.rs"]
 mod kernel;
+#[path = "sim/program.rs"]
+mod program;
 #[path = "sim/rng.rs"]
 mod rng;
 #[path = "sim/world.rs"]

@@ -184,6 +184,7 @@ impl Core {
     fn go_on(&mut self) {
         self.update_on();
         self.close_on();
+        self.report_closing();
         self.pump();
     }
 

@@ -84,7 +84,6 @@ impl Core {
             self.answer_starts(id);
             self.call_off(id, actor);
         }
-        self.report_closing();
     }
 
     /// Enters the phase; what is already stopping goes on.

@@ -131,8 +131,10 @@ impl Core {
         let startsecs = process.spec.startsecs;
         let run = Run { pid: pid.0, started: self.now, ..run };
         self.shortage.passed();
-        let line = lines::spawned(self.name(id), pid.0);
-        self.log(line);
+        if pid.0 != 0 {
+            let line = lines::spawned(self.name(id), pid.0);
+            self.log(line);
+        }
         if matches!(state, ProcState::Stopping { .. }) {
             // The stop came while the child was being made.
             self.ask_to_stop(id, run, Actor::Policy, "");

@@ -94,6 +94,9 @@ impl Core {
     pub(super) fn on_signal_failed(&mut self, id: ProcessId, errno: &str) {
         let Some(process) = self.table.get(&id) else { return };
         let Some(run) = process.state().run().filter(|run| run.pid != 0) else { return };
+        if matches!(process.state(), ProcState::Unknown { .. }) {
+            return;
+        }
         let name = process.spec.name.clone();
         self.log(lines::unsignallable(&name, run.pid, errno));
         let text = lines::unsignallable_text(&name, run.pid, errno);

@@ -22,7 +22,6 @@ impl Core {
         while let Some((_, id)) = self.deadlines.first().copied().filter(|(at, _)| *at <= self.now) {
             self.on_deadline(id);
         }
-        self.report_closing();
     }
 
     /// Moves a process on whose deadline has come. Every arm changes the deadline, so `run_due` ends.

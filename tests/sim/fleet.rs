@@ -1,11 +1,10 @@
 //! Configurations for the simulated daemon: small fleets that differ in everything the rules look at.
 
+use super::program::plain;
 use super::rng::Rng;
 use std::sync::Arc;
 use visor::model::Signal;
-use visor::model::spec::{
-    AutoRestart, FleetSpec, GroupKind, GroupSpec, LogTarget, Place, ProcessSpec, StreamSpec,
-};
+use visor::model::spec::{AutoRestart, FleetSpec, GroupKind, GroupSpec, ProcessSpec};
 
 /// Returns a fleet; every 16th seed has one group that is larger than the bound on starts in flight.
 pub(crate) fn fleet(rng: &mut Rng, seed: u64) -> FleetSpec {
@@ -46,20 +45,7 @@ fn group(rng: &mut Rng, name: &str) -> GroupSpec {
 }
 
 fn program(rng: &mut Rng, group: &str, name: &str) -> ProcessSpec {
-    let stream = StreamSpec {
-        logfile: LogTarget::None,
-        maxbytes: 0,
-        backups: 0,
-        capture_maxbytes: 0,
-        events_enabled: false,
-        syslog: false,
-    };
     ProcessSpec {
-        name: name.to_owned(),
-        group: group.to_owned(),
-        command: "/bin/simulated".to_owned(),
-        directory: None,
-        umask: None,
         priority: rng.below(3) as i64,
         autostart: rng.chance(80),
         autorestart: *rng.pick(&[AutoRestart::True, AutoRestart::Unexpected, AutoRestart::False]),
@@ -69,15 +55,7 @@ fn program(rng: &mut Rng, group: &str, name: &str) -> ProcessSpec {
         stopwaitsecs: *rng.pick(&[0, 1, 3, 10]),
         stopasgroup: *rng.pick(&[None, None, None, Some(true), Some(false)]),
         killasgroup: *rng.pick(&[None, None, None, Some(true), Some(false)]),
-        exitcodes: vec![0],
-        user: None,
-        environment: Vec::new(),
-        serverurl: None,
-        redirect_stderr: false,
-        stdout: stream.clone(),
-        stderr: stream,
-        unbuilt: Vec::new(),
         refused: rng.chance(3).then(|| "not built yet".to_owned()),
-        place: Place::default(),
+        ..plain(group, name)
     }
 }
