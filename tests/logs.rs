@@ -3,6 +3,8 @@
 //! The test binary starts itself in other roles: see [`roles`]. What must hold: every number that was written
 //! is in the files, once, and no file ends in the midst of a line.
 
+#[path = "logs/full.rs"]
+mod full;
 #[path = "logs/roles.rs"]
 mod roles;
 #[path = "logs/verify.rs"]
@@ -62,5 +64,15 @@ fn nothing_is_lost_when_the_reactor_is_killed() -> Result<(), Error> {
     }
     let recovered = std::fs::read_to_string(dir.path().join(roles::RECOVERED))?;
     assert!(recovered.lines().count() > 3, "hardly any kill came at a bad moment: {recovered:?}");
+    Ok(())
+}
+
+/// The limit on file sizes holds for a whole process, so the test has one of its own.
+#[test]
+fn a_full_disk_costs_whole_lines_and_is_marked() -> Result<(), Error> {
+    let dir = tempfile::tempdir()?;
+    let mut child = roles::command("full", dir.path())?.spawn()?;
+    let status = roles::wait(&mut child, Instant::now() + DEADLINE)?;
+    assert!(status.is_some_and(|status| status.success()), "ended with {status:?}");
     Ok(())
 }

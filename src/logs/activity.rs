@@ -4,6 +4,7 @@
 //! to the disk worker. Example: `activity.line(Level::Info, "spawned: 'web' with pid 7", clock::wall())`.
 
 use super::flow::Flow;
+use super::loss::Loss;
 use super::python::{bytes_repr, str_repr};
 use crate::model::{Level, WallTime};
 use jiff::Timestamp;
@@ -81,7 +82,7 @@ pub fn child_output(name: &str, channel: &str, bytes: &[u8]) -> String {
 #[derive(Debug)]
 pub struct Echo {
     flow: Flow,
-    dropped: u64,
+    loss: Loss,
     at_line_start: bool,
 }
 
@@ -89,22 +90,21 @@ impl Echo {
     /// Writes to `flow`, and never waits for it.
     #[must_use]
     pub fn to(flow: Flow) -> Echo {
-        Echo { flow: flow.impatient(), dropped: 0, at_line_start: true }
+        Echo { flow: flow.impatient(), loss: Loss::default(), at_line_start: true }
     }
 
     /// Writes a line, or as much of it as goes out at once.
     pub fn write(&mut self, line: &[u8]) {
-        if self.dropped > 0 {
-            let end = if self.at_line_start { "" } else { "\n" };
-            let note = format!("{end}visord: {} bytes of output dropped: nobody reads them\n", self.dropped);
+        if !self.loss.is_none() {
+            let note = self.loss.line(self.at_line_start);
             if self.send(note.as_bytes()) < note.len() {
-                self.dropped += line.len() as u64;
+                self.loss.add(line.len() as u64, "", false);
                 return;
             }
-            self.dropped = 0;
+            self.loss.clear();
         }
         let sent = self.send(line);
-        self.dropped += (line.len() - sent) as u64;
+        self.loss.add((line.len() - sent) as u64, "nobody reads them", false);
     }
 
     fn send(&mut self, bytes: &[u8]) -> usize {
@@ -162,7 +162,7 @@ mod tests {
         let mut got = vec![0; pipe::available(&read)?];
         read.read_exact(&mut got)?;
         let missing = lines * line.len() - got.len();
-        assert!(missing > 0 && echo.dropped == missing as u64, "{missing} are missing, {}", echo.dropped);
+        assert!(missing > 0 && echo.loss.bytes() == missing as u64, "{missing} are missing, {:?}", echo.loss);
         echo.write(b"back\n");
         let mut rest = vec![0; pipe::available(&read)?];
         read.read_exact(&mut rest)?;

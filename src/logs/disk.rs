@@ -5,11 +5,11 @@
 //! Example: `let disk = Disk::start(pool, wake)?; let sink = disk.open(spec);` and, when `wake` was called,
 //! `for event in disk.drain() { ... }`.
 
+use super::loss::Note;
 use super::pool::Pool;
 use super::sink::{SinkId, SinkSpec, StreamId, Target};
 use super::slot::Slot;
 use super::worker::Worker;
-use super::writer::Note;
 use crate::sys::open::OpenError;
 use nix::sys::signal::SigSet;
 use std::collections::{BTreeMap, VecDeque};
@@ -320,3 +320,7 @@ impl<T: Send + 'static> Disk<T> {
         stopped
     }
 }
+
+#[cfg(test)]
+#[path = "disk_tests.rs"]
+mod tests;

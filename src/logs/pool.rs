@@ -49,7 +49,8 @@ impl Pool {
     pub fn create() -> io::Result<Pool> {
         let memory = SharedMem::create(c"visor-logs", LENGTH)?;
         memory.store(0, MAGIC);
-        Ok(Pool::over(memory))
+        let (head, slots) = cut(memory);
+        Ok(Pool::new(head, slots, Vec::new(), 1))
     }
 
     /// Takes over the pool of an earlier process, which must be dead.
@@ -61,24 +62,19 @@ impl Pool {
         if memory.load(0) != MAGIC {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "use log buffers of another layout"));
         }
-        Ok(Pool::over(memory))
-    }
-
-    fn over(memory: SharedMem) -> Pool {
-        let lengths: Vec<usize> =
-            std::iter::once(PAGE).chain([HEADER_BYTES, SLOT_BYTES].repeat(SLOTS)).collect();
-        let mut regions = memory.into_regions(&lengths).into_iter();
-        let head = regions.next().unwrap_or_else(|| unreachable!("the first length is there"));
-        let mut slots = Vec::with_capacity(SLOTS);
-        while let (Some(header), Some(data)) = (regions.next(), regions.next()) {
-            slots.push(Slot::new(slots.len(), header, data));
-        }
+        let (head, slots) = cut(memory);
         let first_sequence = slots.iter().map(Slot::sequence).max().unwrap_or(0) + 1;
-        // The lowest comes last, to be taken first.
-        slots.reverse();
-        let (free, mut left_over): (Vec<_>, Vec<_>) =
+        let (mut free, mut left_over): (Vec<_>, Vec<_>) =
             slots.into_iter().partition(|slot| slot.state() == SlotState::Free);
         left_over.sort_by_key(Slot::sequence);
+        // To look at a header gives it memory; these have nothing to say.
+        free.iter_mut().for_each(|slot| slot.discard(false));
+        Ok(Pool::new(head, free, left_over, first_sequence))
+    }
+
+    fn new(head: Region, mut free: Vec<Slot>, left_over: Vec<Slot>, first_sequence: u64) -> Pool {
+        // The lowest comes last, to be taken first.
+        free.reverse();
         let owners = std::array::from_fn(|_| AtomicU64::new(NOBODY));
         for slot in &left_over {
             owners[slot.index].store(slot.stream().0, Ordering::Relaxed);
@@ -164,5 +160,108 @@ impl Pool {
         for (place, slot) in free.iter_mut().enumerate() {
             slot.discard(place == last);
         }
+    }
+}
+
+/// Cuts the memory into its first page and the slots in their order.
+fn cut(memory: SharedMem) -> (Region, Vec<Slot>) {
+    let lengths: Vec<usize> = std::iter::once(PAGE).chain([HEADER_BYTES, SLOT_BYTES].repeat(SLOTS)).collect();
+    let mut regions = memory.into_regions(&lengths);
+    let head = regions.remove(0);
+    let mut regions = regions.into_iter();
+    let mut slots = Vec::with_capacity(SLOTS);
+    while let (Some(header), Some(data)) = (regions.next(), regions.next()) {
+        slots.push(Slot::new(slots.len(), header, data));
+    }
+    (head, slots)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sink::Route;
+    use super::super::slot::Reading;
+    use super::*;
+
+    type Test = Result<(), Box<dyn std::error::Error>>;
+
+    fn fill(slot: &mut Slot, sequence: u64, bytes: &[u8]) {
+        let route = Route::default().encode();
+        let reading = Reading { sequence, stream: StreamId(7), route: &route, len: bytes.len() };
+        slot.begin(reading, &[0xff; 16]).copy_from_slice(bytes);
+        slot.filled(bytes.len());
+    }
+
+    /// Bytes of memory that the pool costs.
+    fn cost(pool: &Pool) -> Result<i64, nix::errno::Errno> {
+        Ok(nix::sys::stat::fstat(pool.fd())?.st_blocks * 512)
+    }
+
+    #[test]
+    fn what_was_under_way_is_found_again_in_order() -> Test {
+        let pool = Pool::create()?;
+        let [mut a, mut b, c] = [pool.take(StreamId(7)), pool.take(StreamId(7)), pool.take(StreamId(7))]
+            .map(|slot| slot.ok_or("no slot"));
+        fill(a.as_mut().map_err(|e| *e)?, 12, b"second");
+        fill(b.as_mut().map_err(|e| *e)?, 11, b"first");
+        let fd = pool.fd().try_clone_to_owned()?;
+        drop((a, b, c, pool));
+        let pool = Pool::adopt(fd)?;
+        assert_eq!((pool.first_sequence(), pool.used_by(StreamId(7))), (13, 2));
+        let found: Vec<Vec<u8>> = pool.take_left_over().iter().map(|slot| slot.bytes().to_vec()).collect();
+        assert_eq!(found, [b"first".to_vec(), b"second".to_vec()]);
+        Ok(())
+    }
+
+    #[test]
+    fn another_layout_is_refused() -> Test {
+        let memory = SharedMem::create(c"test", LENGTH)?;
+        assert!(Pool::adopt(memory.fd().try_clone_to_owned()?).is_err());
+        let short = SharedMem::create(c"test", LENGTH - PAGE)?;
+        assert!(Pool::adopt(short.fd().try_clone_to_owned()?).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn a_stream_gets_its_share_and_no_more() -> Test {
+        let pool = Pool::create()?;
+        let mut taken = Vec::new();
+        while let Some(slot) = pool.take(StreamId(1)) {
+            taken.push(slot);
+        }
+        assert_eq!(taken.len(), SLOTS_PER_STREAM_MAX);
+        for stream in 2.. {
+            let Some(slot) = pool.take(StreamId(stream)) else { break };
+            taken.push(slot);
+        }
+        assert_eq!(taken.len(), SLOTS);
+        assert!(pool.wait_for_slot(StreamId(99)));
+        let told: Vec<bool> = taken.drain(..WAKE_AT).map(|slot| pool.give_back(slot)).collect();
+        assert_eq!(told, [false, false, true], "told once, when there are several");
+        assert!(!pool.wait_for_slot(StreamId(99)) && !pool.take_hunger());
+        Ok(())
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_quiet_pool_costs_three_pages() -> Test {
+        let pool = Pool::create()?;
+        for sequence in 1..100 {
+            let mut slot = pool.take(StreamId(1)).ok_or("no slot")?;
+            fill(&mut slot, sequence, b"a line\n");
+            pool.give_back(slot);
+        }
+        assert_eq!(cost(&pool)?, 3 * PAGE as i64, "its head, one header, one page of data");
+        let mut slots: Vec<Slot> =
+            (0..SLOTS).filter_map(|stream| pool.take(StreamId(stream as u64))).collect();
+        slots.iter_mut().for_each(|slot| fill(slot, 100, &[b'x'; SLOT_BYTES]));
+        assert!(cost(&pool)? > 1 << 20);
+        for slot in slots {
+            assert!(!pool.give_back(slot), "nobody waits");
+        }
+        pool.discard_unused();
+        assert_eq!(cost(&pool)?, 3 * PAGE as i64, "after a flood as before it");
+        let pool = Pool::adopt(pool.fd().try_clone_to_owned()?)?;
+        assert_eq!(cost(&pool)?, PAGE as i64, "adopting it costs nothing");
+        Ok(())
     }
 }

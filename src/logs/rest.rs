@@ -214,3 +214,114 @@ impl Rest {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::fd;
+
+    type Test = Result<(), Box<dyn std::error::Error>>;
+
+    /// One stream, and a clock that the test turns.
+    struct Bench {
+        rest: Rest,
+        pace: Pace,
+        fd: OwnedFd,
+        _write: OwnedFd,
+        now: Time,
+    }
+
+    impl Bench {
+        fn new() -> std::io::Result<Bench> {
+            let (read, write) = fd::pipe()?;
+            let pace = Pace::new(pipe::DEFAULT_CAPACITY);
+            Ok(Bench { rest: Rest::default(), pace, fd: read, _write: write, now: Time(1 << 40) })
+        }
+
+        /// A visit `after_ms` later that reads `total` bytes.
+        fn visit(&mut self, after_ms: u64, total: usize) -> Step {
+            self.now = self.now.after(Duration::from_millis(after_ms));
+            while self.rest.due(self.now).is_some() {}
+            let visit = Visit { stream: StreamId(1), fd: &self.fd, total, now: self.now };
+            self.rest.settle(&mut self.pace, visit)
+        }
+
+        /// How long until the stream is looked at again.
+        fn rests(&self) -> Option<Duration> {
+            self.rest.next_deadline().map(|due| due.since(self.now))
+        }
+
+        fn make_chatty(&mut self) {
+            self.visit(0, 10);
+            (1..CHATTY_AFTER).for_each(|_| assert_eq!(self.visit(10, 10), Step::Stay));
+            assert_eq!(self.visit(10, 10), Step::Leave);
+        }
+    }
+
+    #[test]
+    fn a_line_now_and_then_stays_with_the_poll() -> Test {
+        let mut bench = Bench::new()?;
+        for _ in 0..10 {
+            assert_eq!(bench.visit(CHATTY_GAP.as_millis() as u64 + 1, 10), Step::Stay);
+        }
+        assert_eq!(bench.rests(), None, "no timer");
+        Ok(())
+    }
+
+    #[test]
+    fn a_chatty_stream_rests_and_goes_back_when_it_falls_silent() -> Test {
+        let mut bench = Bench::new()?;
+        bench.make_chatty();
+        assert_eq!(bench.rests(), Some(SLOW_REST));
+        assert_eq!(bench.visit(20, 500), Step::Stay);
+        for _ in 1..EMPTY_RESTS {
+            assert_eq!(bench.visit(20, 0), Step::Stay);
+        }
+        assert_eq!((bench.visit(20, 0), bench.rests()), (Step::Watch, None));
+        Ok(())
+    }
+
+    #[test]
+    fn full_reads_never_rest() -> Test {
+        let mut bench = Bench::new()?;
+        for _ in 0..10 {
+            assert_eq!(bench.visit(0, pipe::DEFAULT_CAPACITY / 2), Step::Stay);
+        }
+        assert_eq!(bench.rests(), None);
+        Ok(())
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_fast_stream_gets_a_large_pipe_and_gives_it_back() -> Test {
+        let mut bench = Bench::new()?;
+        bench.make_chatty();
+        assert_eq!(bench.visit(20, pipe::DEFAULT_CAPACITY), Step::Stay);
+        assert_eq!((pipe::capacity(&bench.fd), bench.rest.enlarged), (LARGE_PIPE_BYTES, 1));
+        assert_eq!(bench.rests(), Some(FAST_REST));
+        (1..EMPTY_RESTS).for_each(|_| assert_eq!(bench.visit(20, 0), Step::Stay));
+        assert_eq!(bench.visit(20, 0), Step::Watch);
+        assert_eq!((pipe::capacity(&bench.fd), bench.rest.enlarged), (pipe::DEFAULT_CAPACITY, 0));
+        Ok(())
+    }
+
+    #[test]
+    fn beyond_the_limit_of_large_pipes_a_fast_stream_is_watched() -> Test {
+        let mut bench = Bench::new()?;
+        bench.rest.enlarged = LARGE_PIPES_MAX;
+        bench.make_chatty();
+        assert_eq!(bench.visit(20, pipe::DEFAULT_CAPACITY), Step::Watch);
+        assert_eq!((pipe::capacity(&bench.fd), bench.rests()), (pipe::DEFAULT_CAPACITY, None));
+        Ok(())
+    }
+
+    #[test]
+    fn streams_that_rest_alike_are_looked_at_together() {
+        let mut rest = Rest::default();
+        rest.slow.add(StreamId(1), Time(100));
+        rest.slow.add(StreamId(2), Time(150));
+        assert_eq!((rest.next_deadline(), rest.due(Time(99))), (Some(Time(100)), None));
+        assert_eq!(std::iter::from_fn(|| rest.due(Time(100))).count(), 2);
+        assert_eq!(rest.next_deadline(), None);
+    }
+}

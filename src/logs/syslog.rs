@@ -4,9 +4,9 @@
 //! at once is dropped and counted. A line that reads cut is put together again; across a crash of this
 //! process its first part may get lost. Example: `syslog.feed(stream, "web", b"line\n", false, &mut notes)`.
 
+use super::loss::{Loss, Note};
 use super::sink::StreamId;
 use super::strip::Strip;
-use super::writer::Note;
 use std::collections::BTreeMap;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ pub struct Syslog {
     socket: Option<UnixDatagram>,
     format: Formatter3164,
     lines: BTreeMap<StreamId, Line>,
-    dropped: u64,
+    loss: Loss,
 }
 
 /// A line whose end has not come yet.
@@ -52,7 +52,7 @@ impl Syslog {
             process: "visord".into(),
             pid: std::process::id(),
         };
-        Syslog { sockets, socket: None, format, lines: BTreeMap::new(), dropped: 0 }
+        Syslog { sockets, socket: None, format, lines: BTreeMap::new(), loss: Loss::default() }
     }
 
     /// Sends the lines that end in `bytes`, each with `name` before it, and keeps the beginning of the next.
@@ -112,15 +112,10 @@ impl Syslog {
         let mut datagram = Vec::with_capacity(text.len() + 64);
         let formatted = self.format.format(&mut datagram, Severity::LOG_INFO, text).is_ok();
         if formatted && self.deliver(&datagram) {
-            if self.dropped > 0 {
-                notes.push(Note::Resumed(std::mem::take(&mut self.dropped)));
-            }
-            return;
+            notes.extend(self.loss.clear());
+        } else {
+            notes.extend(self.loss.add(text.len() as u64, "the system log does not take it", false));
         }
-        if self.dropped == 0 {
-            notes.push(Note::Dropped(text.len() as u64, "the system log does not take it".into()));
-        }
-        self.dropped += text.len() as u64;
     }
 
     /// Sends over the socket at hand, or else over a new one: the system log may have been restarted.

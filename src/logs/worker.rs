@@ -4,11 +4,12 @@
 
 use super::crash;
 use super::disk::{Event, Job, Lost, Shared};
+use super::loss::Note;
 use super::sink::{Route, SinkId, SinkSpec, StreamId, Target};
 use super::slot::{Slot, SlotState};
 use super::strip::Strip;
 use super::syslog::Syslog;
-use super::writer::{Note, Writer};
+use super::writer::Writer;
 use crate::sys::open::OpenError;
 use std::collections::BTreeMap;
 use std::sync::Arc;

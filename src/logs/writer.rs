@@ -6,6 +6,8 @@
 
 use super::crash;
 use super::flow::{Flow, PIECE_BYTES};
+use super::loss::Loss;
+pub use super::loss::Note;
 use super::rotate;
 use super::sink::{SinkSpec, Target};
 use super::slot::{Journal, NoJournal, Piece, Progress};
@@ -24,17 +26,6 @@ pub const PATH_CHECK: Duration = Duration::from_secs(1);
 
 /// How long after a failed attempt to open a log the next one is made.
 pub const OPEN_RETRY: Duration = Duration::from_millis(200);
-
-/// What the user is to be told about a log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Note {
-    /// Bytes are being dropped from now on; holds how many so far, and why.
-    Dropped(u64, String),
-    /// The log takes bytes again; holds how many were dropped in all.
-    Resumed(u64),
-    /// Something else does not work as it should.
-    Warning(String),
-}
 
 #[derive(Debug)]
 enum Port {
@@ -56,10 +47,7 @@ pub struct Writer {
     open_after: Time,
     /// Size at which a rotation that failed is tried again.
     rotate_from: u64,
-    dropped: u64,
-    why: String,
-    /// What was dropped last was the beginning of a line, so that its end is of no use.
-    in_dropped_line: bool,
+    loss: Loss,
     scratch: Vec<u8>,
 }
 
@@ -76,9 +64,7 @@ impl Writer {
             path_checked: Time(0),
             open_after: Time(0),
             rotate_from: 0,
-            dropped: 0,
-            why: String::new(),
-            in_dropped_line: false,
+            loss: Loss::default(),
             scratch: Vec::new(),
         }
     }
@@ -126,7 +112,7 @@ impl Writer {
     /// Whether bytes have been dropped that no line in the log tells of yet.
     #[must_use]
     pub fn is_dropping(&self) -> bool {
-        self.dropped > 0
+        !self.loss.is_none()
     }
 
     /// Closes and opens it again, under the same name: somebody may have moved the old file away.
@@ -188,7 +174,8 @@ impl Writer {
             if let Err((kept, errno)) =
                 ready.map_err(|errno| (0, errno)).and_then(|()| self.put(out, end, journal))
             {
-                self.count_dropped(&out[kept..], errno.desc(), notes);
+                let lost = &out[kept..];
+                notes.extend(self.loss.add(lost.len() as u64, errno.desc(), !lost.ends_with(b"\n")));
             }
             self.scratch = scratch;
             journal.advance(end);
@@ -197,21 +184,9 @@ impl Writer {
         self.rotate_if_due(notes);
     }
 
-    /// Counts bytes that are lost, here or before they came here.
-    pub fn count_dropped(&mut self, bytes: &[u8], why: &str, notes: &mut Vec<Note>) {
-        if let Some(last) = bytes.last() {
-            self.note_dropped(bytes.len() as u64, why, *last != b'\n', notes);
-        }
-    }
-
-    /// Counts a number of lost bytes; `in_line` says whether they ended within a line.
+    /// Counts bytes that were lost before they came here; `in_line` says whether they ended within a line.
     pub fn note_dropped(&mut self, count: u64, why: &str, in_line: bool, notes: &mut Vec<Note>) {
-        if self.dropped == 0 {
-            self.why = why.to_lowercase();
-            notes.push(Note::Dropped(count, self.why.clone()));
-        }
-        self.dropped += count;
-        self.in_dropped_line = in_line;
+        notes.extend(self.loss.add(count, why, in_line));
     }
 
     /// Before the first bytes after a loss: drops the rest of a line whose beginning is lost, and writes the
@@ -223,29 +198,29 @@ impl Writer {
         journal: &mut impl Journal,
         notes: &mut Vec<Note>,
     ) -> Result<(), Errno> {
-        if self.dropped == 0 {
+        if self.loss.is_none() {
             return Ok(());
         }
-        if self.in_dropped_line {
+        if self.loss.in_line() {
             let from = journal.progress();
             let rest = &bytes[from.done..];
             let line = memchr::memchr(b'\n', rest);
             let len = line.map_or(rest.len(), |at| at + 1);
-            self.note_dropped(len as u64, "", line.is_none(), notes);
+            self.loss.add(len as u64, "", line.is_none());
             let mut state = from.strip;
             if strip {
                 state.feed(&rest[..len], None, &mut Vec::new());
             }
             journal.advance(Progress { done: from.done + len, strip: state });
-            if self.in_dropped_line {
+            if self.loss.in_line() {
                 return Ok(());
             }
         }
-        let line_end = if self.at_line_start() { "" } else { "\n" };
-        let text = format!("{line_end}visord: {} bytes of output dropped: {}\n", self.dropped, self.why);
-        let end = NoJournal::default().progress();
-        self.put(text.as_bytes(), end, &mut NoJournal::default()).map_err(|(_, errno)| errno)?;
-        notes.push(Note::Resumed(std::mem::take(&mut self.dropped)));
+        let at_line_start = self.at_line_start();
+        let line = self.loss.line(at_line_start);
+        let end = Progress::default();
+        self.put(line.as_bytes(), end, &mut NoJournal::default()).map_err(|(_, errno)| errno)?;
+        notes.extend(self.loss.clear());
         Ok(())
     }
 
@@ -470,3 +445,7 @@ fn identity(stat: &FileStat) -> (u64, u64) {
 fn distance(mark: u64, size: u64) -> usize {
     usize::try_from(mark.saturating_sub(size)).unwrap_or(usize::MAX)
 }
+
+#[cfg(test)]
+#[path = "writer_tests.rs"]
+mod tests;

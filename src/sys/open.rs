@@ -248,7 +248,7 @@ fn check(file: &FileStat, dir: &FileStat) -> Result<(), OpenError> {
 }
 
 fn refused_pipe() -> OpenError {
-    OpenError::refused(Errno::ENXIO, "it is a named pipe (FIFO): use a regular file, or /dev/stdout")
+    OpenError::refused(Errno::ENXIO, "it is a named pipe or a socket: use a regular file, or /dev/stdout")
 }
 
 #[allow(clippy::unnecessary_cast, reason = "mode_t is narrower on macOS")]
@@ -277,3 +277,7 @@ pub fn standard_stream_again(number: i32) -> Option<File> {
     let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     open(path.as_str(), flags, Mode::empty()).ok().map(File::from)
 }
+
+#[cfg(test)]
+#[path = "open_tests.rs"]
+mod tests;

@@ -90,18 +90,11 @@ impl Shared {
         Ok(Shared { dir: dir.to_path_buf(), pool: Pool::create()?, pipes })
     }
 
-    fn command(&self, role: &str) -> Result<Command, Error> {
-        let mut command = Command::new(std::env::current_exe()?);
-        command.args(["--exact", "role", "--nocapture"]).env(ROLE, role).env(DIR, &self.dir);
-        command.stdout(Stdio::null());
-        Ok(command)
-    }
-
     /// Starts a program; its standard input is the write end, because the test harness writes on its output.
     pub(crate) fn start_writer(&self, stream: &Stream) -> Result<Child, Error> {
         let place = STREAMS.iter().position(|other| other.letter == stream.letter).ok_or("no such stream")?;
         let write = self.pipes[place].1.try_clone()?;
-        Ok(self.command(&stream.letter.to_string())?.stdin(write).spawn()?)
+        Ok(command(&stream.letter.to_string(), &self.dir)?.stdin(write).spawn()?)
     }
 
     /// Starts a reactor that finds the buffers and the read ends where the last one left them.
@@ -112,8 +105,15 @@ impl Shared {
         }
         kept.iter().try_for_each(fd::keep_across_exec)?;
         let numbers: Vec<String> = kept.iter().map(|fd| fd.as_raw_fd().to_string()).collect();
-        Ok(self.command("reactor")?.env(FDS, numbers.join(" ")).spawn()?)
+        Ok(command("reactor", &self.dir)?.env(FDS, numbers.join(" ")).spawn()?)
     }
+}
+
+/// Returns this test binary in another role.
+pub(crate) fn command(role: &str, dir: &Path) -> Result<Command, Error> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["--exact", "role", "--nocapture"]).env(ROLE, role).env(DIR, dir).stdout(Stdio::null());
+    Ok(command)
 }
 
 /// Waits for a child until `deadline`; returns None when it still runs then.
@@ -134,6 +134,7 @@ pub(crate) fn play(role: &str) -> Result<(), Error> {
     let dir = PathBuf::from(std::env::var_os(DIR).ok_or("no directory")?);
     match STREAMS.iter().find(|stream| stream.letter.to_string() == role) {
         Some(stream) => write(&dir, stream),
+        None if role == "full" => crate::full::play(&dir),
         None => react(&dir),
     }
 }
