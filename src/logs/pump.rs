@@ -29,7 +29,7 @@ use std::time::Duration;
 pub const TURN_BYTES: usize = 1 << 20;
 
 /// Most bytes read from one stream before the next one has its turn.
-pub const VISIT_BYTES: usize = 4 * SLOT_BYTES;
+pub const VISIT_BYTES: usize = SLOT_BYTES;
 
 /// How long no slot may come free before output is read and dropped, so that no program waits for a frozen disk.
 pub const PATIENCE: Duration = Duration::from_secs(1);

@@ -4,11 +4,14 @@ use super::super::disk::{Disk, Event};
 use super::super::sink::SinkSpec;
 use super::*;
 use crate::sys::clock;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread;
 
 type Error = Box<dyn std::error::Error>;
+type Test = Result<(), Error>;
 
 /// How long a test waits for anything before it fails.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -17,8 +20,12 @@ const DEADLINE: Duration = Duration::from_secs(20);
 struct Bench {
     poll: mio::Poll,
     pump: Pump,
-    disk: Disk<u32>,
-    notes: Vec<String>,
+    disk: Disk<()>,
+    dir: tempfile::TempDir,
+    /// What the pump has said.
+    said: Vec<PumpEvent>,
+    /// How often the poll has come back.
+    turns: u32,
 }
 
 impl Bench {
@@ -26,68 +33,226 @@ impl Bench {
         let poll = mio::Poll::new()?;
         let waker = mio::Waker::new(poll.registry(), Token(0))?;
         let pool = Arc::new(Pool::create()?);
-        let disk = Disk::start(Arc::clone(&pool), Box::new(move || drop(waker.wake())))?;
+        let wake = move || {
+            let _ = waker.wake();
+        };
+        let disk = Disk::start(Arc::clone(&pool), Box::new(wake))?;
         let pump = Pump::new(poll.registry().try_clone()?, 100, pool, disk.inlet());
-        Ok(Bench { poll, pump, disk, notes: Vec::new() })
+        Ok(Bench { poll, pump, disk, dir: tempfile::tempdir()?, said: Vec::new(), turns: 0 })
     }
 
-    /// Turns the loop until `done` says so; returns what the pump said meanwhile.
-    fn run(
-        &mut self,
-        mut done: impl FnMut(&mut Pump, &[PumpEvent]) -> bool,
-    ) -> Result<Vec<PumpEvent>, Error> {
-        let (start, mut said) = (clock::now(), Vec::new());
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Attaches a new pipe and returns its write end.
+    fn attach(&mut self, stream: u64, log: Option<&str>, options: StreamOptions) -> Result<File, Error> {
+        let sink = log.map(|log| self.disk.open(SinkSpec::file(&self.path(log), 0, 0)));
+        let (read, write) = fd::pipe()?;
+        self.pump.attach(StreamId(stream), read, sink, options)?;
+        Ok(File::from(write))
+    }
+
+    /// Turns the loop until `done` says so.
+    fn run(&mut self, mut done: impl FnMut(&Bench) -> bool) -> Test {
+        let start = clock::now();
         let mut events = mio::Events::with_capacity(64);
-        while !done(&mut self.pump, &said) {
+        while !done(self) {
             let now = clock::now();
             if now.since(start) > DEADLINE {
-                return Err(format!("nothing more came than {said:?}").into());
+                return Err(format!("nothing more came than {:?}", self.said).into());
             }
             let deadline = self.pump.next_deadline().unwrap_or(start.after(DEADLINE));
             self.poll.poll(&mut events, Some(deadline.since(now)))?;
+            self.turns += 1;
             for event in &events {
                 if let Some(stream) = self.pump.stream_of(event.token()) {
                     self.pump.ready(stream);
                 }
             }
             for event in self.disk.drain() {
-                match event {
-                    Event::SlotFree => self.pump.slots_freed(),
-                    other => self.notes.push(format!("{other:?}")),
+                if matches!(event, Event::SlotFree) {
+                    self.pump.slots_freed();
                 }
             }
             self.pump.tick(clock::now());
-            said.extend(self.pump.take_events());
+            self.said.extend(self.pump.take_events());
         }
-        Ok(said)
+        Ok(())
+    }
+
+    /// Ends everything and returns what is in a log.
+    fn log(self, name: &str) -> Result<String, Error> {
+        assert!(self.disk.stop(DEADLINE));
+        read(&self.dir.path().join(name))
     }
 }
 
-fn log(path: &Path) -> SinkSpec {
-    SinkSpec::file(path, 0, 0)
+fn read(path: &Path) -> Result<String, Error> {
+    Ok(fs::read_to_string(path)?)
+}
+
+fn observed() -> StreamOptions {
+    StreamOptions { observe: true, ..StreamOptions::default() }
+}
+
+fn lines(from: u32, to: u32) -> String {
+    (from..to).map(|number| format!("{number:07}\n")).collect()
 }
 
 #[test]
-fn what_a_program_writes_is_in_its_log() -> Result<(), Error> {
-    let dir = tempfile::tempdir()?;
-    let path = dir.path().join("log");
+fn what_a_program_writes_is_in_its_log() -> Test {
     let mut bench = Bench::new()?;
-    let sink = bench.disk.open(log(&path));
-    let (read, write) = fd::pipe()?;
-    bench.pump.attach(
-        StreamId(1),
-        read,
-        Some(sink),
-        StreamOptions { observe: true, ..Default::default() },
-    )?;
-    let mut write = File::from(write);
+    let mut write = bench.attach(1, Some("log"), observed())?;
     write.write_all(b"x\n")?;
-    let said = bench.run(|_, said| !said.is_empty())?;
-    assert_eq!(said, [PumpEvent::Observed(StreamId(1), b"x\n".to_vec())]);
+    bench.run(|bench| !bench.said.is_empty())?;
     drop(write);
-    let said = bench.run(|pump, _| pump.is_empty())?;
-    assert_eq!(said, [PumpEvent::Closed(StreamId(1))]);
-    assert!(bench.disk.stop(DEADLINE));
-    assert_eq!(std::fs::read(&path)?, b"x\n");
+    bench.run(|bench| bench.pump.is_empty())?;
+    let said = [PumpEvent::Observed(StreamId(1), b"x\n".to_vec()), PumpEvent::Closed(StreamId(1))];
+    assert_eq!(bench.said, said);
+    assert_eq!(bench.log("log")?, "x\n");
+    Ok(())
+}
+
+#[test]
+fn a_flood_arrives_whole() -> Test {
+    let mut bench = Bench::new()?;
+    let mut write = bench.attach(1, Some("log"), StreamOptions::default())?;
+    let text = lines(0, 300_000);
+    let copy = text.clone();
+    let writer = thread::spawn(move || write.write_all(copy.as_bytes()));
+    bench.run(|bench| bench.pump.is_empty())?;
+    writer.join().map_err(|_| "the writer died")??;
+    assert!(bench.log("log")? == text);
+    Ok(())
+}
+
+#[test]
+fn escape_sequences_go_from_the_log_and_from_what_is_handed_out() -> Test {
+    let mut bench = Bench::new()?;
+    let mut write = bench.attach(1, Some("log"), StreamOptions { strip: true, ..observed() })?;
+    write.write_all(b"\x1b[3")?;
+    bench.run(|bench| !bench.said.is_empty())?;
+    write.write_all(b"1mred\x1b")?;
+    drop(write);
+    bench.run(|bench| bench.pump.is_empty())?;
+    let PumpEvent::Observed(_, bytes) = &bench.said[1] else { return Err("not observed".into()) };
+    assert_eq!(bytes, b"red");
+    assert_eq!(bench.log("log")?, "red\x1b", "an escape at the very end is none");
+    Ok(())
+}
+
+#[test]
+fn a_stream_without_a_log_is_read_all_the_same() -> Test {
+    let mut bench = Bench::new()?;
+    let mut write = bench.attach(1, None, StreamOptions::default())?;
+    let writer = thread::spawn(move || write.write_all(&[b'x'; 1 << 20]));
+    bench.run(|bench| bench.pump.is_empty())?;
+    writer.join().map_err(|_| "the writer died")??;
+    assert_eq!(fs::read_dir(bench.dir.path())?.count(), 0);
+    Ok(())
+}
+
+#[test]
+fn an_ended_program_leaves_no_pipe_open_whoever_else_holds_it() -> Test {
+    let mut bench = Bench::new()?;
+    let mut write = bench.attach(1, Some("log"), StreamOptions::default())?;
+    write.write_all(lines(0, 8_000).as_bytes())?;
+    bench.pump.finish(StreamId(1));
+    bench.run(|bench| bench.pump.is_empty())?;
+    assert_eq!(bench.said, [PumpEvent::Closed(StreamId(1))]);
+    let kind = write.write_all(b"more\n").err().map(|error| error.kind());
+    assert_eq!(kind, Some(std::io::ErrorKind::BrokenPipe));
+    assert!(bench.log("log")? == lines(0, 8_000));
+    Ok(())
+}
+
+#[test]
+fn a_stream_that_its_program_closed_costs_nothing() -> Test {
+    let mut bench = Bench::new()?;
+    drop(bench.attach(1, Some("log"), StreamOptions::default())?);
+    bench.run(|bench| bench.pump.is_empty())?;
+    assert_eq!((bench.pump.next_deadline(), bench.said.len()), (None, 1));
+    Ok(())
+}
+
+/// A line each millisecond costs a wake-up each 20 ms, and silence none at all.
+#[test]
+fn a_chatty_stream_is_read_now_and_then_and_a_silent_one_never() -> Test {
+    let mut bench = Bench::new()?;
+    let mut write = bench.attach(1, Some("log"), StreamOptions::default())?;
+    let (sent, writer) = (
+        300,
+        thread::spawn(move || {
+            for number in 0..300 {
+                write.write_all(lines(number, number + 1).as_bytes())?;
+                thread::park_timeout(Duration::from_millis(1));
+            }
+            Ok::<_, std::io::Error>(write)
+        }),
+    );
+    bench.run(|_| writer.is_finished())?;
+    let _write = writer.join().map_err(|_| "the writer died")??;
+    bench.run(|bench| bench.pump.next_deadline().is_none())?;
+    assert!(bench.turns < sent / 3, "{} wake-ups for {sent} lines", bench.turns);
+    assert!(bench.log("log")? == lines(0, 300));
+    Ok(())
+}
+
+#[test]
+fn a_flood_does_not_keep_the_others_waiting() -> Test {
+    let mut bench = Bench::new()?;
+    let floods: Vec<File> = (1..5).map(|id| bench.attach(id, None, observed())).collect::<Result<_, _>>()?;
+    let mut quiet = bench.attach(9, None, observed())?;
+    quiet.write_all(b"here\n")?;
+    for (id, file) in floods.iter().enumerate() {
+        pipe::set_capacity(file, 1 << 20)?;
+        fd::set_nonblocking(file, true)?;
+        let _ = (&*file).write(&vec![b'x'; 1 << 20])?;
+        bench.pump.ready(StreamId(id as u64 + 1));
+    }
+    bench.pump.ready(StreamId(9));
+    bench.pump.tick(clock::now());
+    let said = bench.pump.take_events();
+    let total: usize = said.iter().map(|e| if let PumpEvent::Observed(_, b) = e { b.len() } else { 0 }).sum();
+    assert!(said.contains(&PumpEvent::Observed(StreamId(9), b"here\n".to_vec())), "in the first turn");
+    assert!(total <= TURN_BYTES + VISIT_BYTES, "{total} bytes in one turn");
+    assert_eq!(bench.pump.next_deadline(), Some(Time(0)), "and the rest at once");
+    Ok(())
+}
+
+#[test]
+fn a_frozen_disk_stops_no_program() -> Test {
+    let mut bench = Bench::new()?;
+    let mut write = bench.attach(1, Some("log"), StreamOptions::default())?;
+    bench.run(|bench| bench.path("log").exists())?;
+    let (thaw, frozen) = mpsc::channel::<()>();
+    bench.disk.run(Box::new(move || {
+        let _ = frozen.recv();
+    }));
+    // More than all slots and the pipe can hold.
+    let count = 400_000;
+    let writer = thread::spawn(move || write.write_all(lines(0, count).as_bytes()).map(|()| write));
+    bench.run(|_| writer.is_finished())?;
+    let mut write = writer.join().map_err(|_| "the writer died")??;
+    assert!(bench.pump.dropping, "some of it must have been dropped");
+    thaw.send(())?;
+    bench.run(|bench| !bench.pump.dropping && bench.pump.next_deadline().is_none())?;
+    write.write_all(lines(count, count + 2).as_bytes())?;
+    drop(write);
+    bench.run(|bench| bench.pump.is_empty())?;
+    let text = bench.log("log")?;
+    let (marks, kept): (Vec<&str>, Vec<&str>) = text.lines().partition(|line| line.starts_with("visord: "));
+    let [mark] = marks[..] else { return Err(format!("marks: {marks:?}").into()) };
+    let dropped: usize = mark.split(' ').nth(1).ok_or("no number")?.parse()?;
+    let torn = kept.iter().filter(|line| line.len() != 7).map(|line| line.len() + 1).sum::<usize>();
+    let whole = kept.iter().filter(|line| line.len() == 7).count() * 8;
+    // The beginning of the line that was torn is there, with an end of ours.
+    assert_eq!(
+        whole + torn - usize::from(torn > 0) + dropped,
+        (count as usize + 2) * 8,
+        "{mark}, {torn} torn"
+    );
+    assert_eq!(kept.last(), Some(&format!("{:07}", count + 1).as_str()));
     Ok(())
 }
