@@ -4,6 +4,9 @@ use std::fmt;
 use std::fs;
 use std::path::Path;
 
+/// What the path of a file has that stands behind `#[cfg(test)] mod`.
+const TEST_FILES: [&str; 4] = ["/tests/", "/tests.rs", "_tests.rs", "/testing.rs"];
+
 /// Something wrong, and where.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Finding {
@@ -37,8 +40,7 @@ impl Source {
     /// Cuts a text; `path` decides which rules apply to it.
     pub(crate) fn new(path: &str, text: &str) -> Source {
         let code = blank_comments_and_literals(text);
-        let is_test_file =
-            !path.starts_with("src/") || path.ends_with("_tests.rs") || path.ends_with("/tests.rs");
+        let is_test_file = !path.starts_with("src/") || TEST_FILES.iter().any(|part| path.contains(part));
         let shipped = if is_test_file { blank(&code) } else { without_test_items(&code) };
         Source { path: path.to_owned(), text: text.to_owned(), code, shipped }
     }
@@ -248,6 +250,21 @@ fn test_items_are_not_shipped() {
     let source = Source::new("src/a/b.rs", text);
     assert_eq!(source.shipped.split_whitespace().collect::<Vec<_>>().join(" "), "fn a() {} fn c() {}");
     assert!(Source::new("src/keeper/table_tests.rs", text).shipped.trim().is_empty());
+}
+
+#[test]
+fn files_that_are_called_as_tests_stand_behind_cfg_test() {
+    for source in
+        all().iter().filter(|source| source.path.starts_with("src/") && !source.shipped.trim().is_empty())
+    {
+        for name in ["tests", "testing"].iter().filter(|name| source.code.contains(&format!("mod {name};"))) {
+            assert!(
+                !source.shipped.contains(&format!("mod {name};")),
+                "{}: `mod {name}` without #[cfg(test)]",
+                source.path
+            );
+        }
+    }
 }
 
 #[test]

@@ -1,3 +1,5 @@
+//! The reader against texts that Python's `ConfigParser` reads in a surprising way.
+
 use super::*;
 use proptest::prelude::*;
 
