@@ -221,10 +221,14 @@ impl Daemon {
             .unwrap_or_else(|| panic!("waited {limit:?} in vain for a line with: {text}"))
     }
 
-    /// Waits until a process runs, and returns its pid.
+    /// Waits until a process runs its program, and returns its pid.
     pub(crate) fn wait_running(&self, name: &str) -> i32 {
         self.wait_for(&format!("success: {name} entered RUNNING state"));
-        self.pid_of(name)
+        let pid = self.pid_of(name);
+        // With startsecs=0 it may be called RUNNING between fork and exec.
+        let daemon = proc::exe(self.keeper());
+        let is_itself = || (!proc::alive(pid) || proc::exe(pid) != daemon).then_some(pid);
+        wait::until(LONG, "the exec", is_itself)
     }
 
     /// The index that the next line will have.

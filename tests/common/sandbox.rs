@@ -141,7 +141,10 @@ impl Sandbox {
         }
         let copy = self.path(given.file_name().and_then(|name| name.to_str()).unwrap_or("visord"));
         if !copy.exists() {
-            fs::copy(&given, &copy).unwrap_or_else(|error| panic!("copy {}: {error}", given.display()));
+            // By another process: a descriptor of ours that is open for writing could be inherited by a fork of
+            // another test, and then nobody may execute the file (ETXTBSY).
+            let copied = Command::new("cp").args([&given, &copy]).status();
+            assert!(copied.is_ok_and(|status| status.success()), "cp {}", given.display());
         }
         copy
     }

@@ -198,12 +198,15 @@ fn a_daemon_with_user_drops_root_before_it_supervises() {
     if !need::root() {
         return;
     }
-    let setup = Setup::of("drop", Who::Root).main("user=daemon");
-    // Its log and pidfile are written by the user it becomes.
-    for place in [setup.sandbox.dir(), &setup.sandbox.mkdir("log")] {
-        std::os::unix::fs::chown(place, Some(1), Some(1)).expect("chown by root");
-    }
-    let daemon = setup.start("[program:a]\ncommand=sleep 1000\nstartsecs=0\n");
+    let setup = Setup::of("drop", Who::Root);
+    // Logs and pidfile are written by the user it becomes; the configuration stays root's.
+    std::os::unix::fs::chown(setup.sandbox.mkdir("home"), Some(1), Some(1)).expect("chown by root");
+    setup.sandbox.write(
+        "visord.conf",
+        "[supervisord]\nuser=daemon\nlogfile=%(here)s/home/log\npidfile=%(here)s/home/pid\nchildlogdir=%(here)s/home\n\
+         [program:a]\ncommand=sleep 1000\nstartsecs=0\n",
+    );
+    let daemon = setup.start_with(&["-n", "-c", "visord.conf"]);
     let pid = daemon.wait_running("a");
     assert_eq!(proc::status(pid, "Uid").as_deref(), Some("1\t1\t1\t1"));
     if ours("keeper and reactor") {

@@ -15,6 +15,9 @@ fn watched_for() -> Duration {
 /// How long it must have been quiet before the watch begins: the last lines are written, the last pages given back.
 const SETTLED: Duration = Duration::from_secs(2);
 
+/// strace, as it attaches, interrupts the wait that it finds a process in: one turn of the loop at the beginning.
+const UNSETTLED: Duration = Duration::from_secs(1);
+
 /// Waits until neither process has been switched for a while.
 fn settle(pids: &[i32]) {
     let count = || pids.iter().map(|&pid| proc::switches(pid)).sum::<u64>();
@@ -63,35 +66,26 @@ fn no_system_call_is_made_while_nothing_happens() {
     let daemon: Daemon = crowd::start("idle-strace", 100, "command=sleep 100000");
     let pids = [daemon.keeper(), daemon.reactor()];
     settle(&pids);
-    let seconds = watched_for().as_secs().to_string();
-    // strace counts what begins while it watches: the wait that it finds them in is restarted, and told once.
+    let seconds = (watched_for() + UNSETTLED).as_secs().to_string();
     let mut command = Command::new("timeout");
-    command.args(["--signal=INT", &seconds]).arg(strace).args(["-f", "-q"]);
+    command.args(["--signal=INT", &seconds]).arg(strace).args(["-f", "-q", "-ttt"]);
     for pid in pids {
         command.args(["-p", &pid.to_string()]);
     }
     let output = command.output().expect("strace runs");
-    let text = String::from_utf8_lossy(&output.stderr);
-    let calls: Vec<&str> =
-        text.lines().filter(|line| line.contains('(') && !is_the_wait_itself(line)).collect();
-    assert!(calls.is_empty(), "system calls while idle:\n{}", calls.join("\n"));
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    let calls = while_idle(&text);
+    assert!(calls.is_empty(), "system calls while idle:\n{}\nof\n{text}", calls.join("\n"));
     daemon.stop();
 }
 
-/// The wait that a process was found in, which strace shows as begun when it attaches and as cut off when it leaves.
-fn is_the_wait_itself(line: &str) -> bool {
-    let waits = [
-        "epoll_wait(",
-        "epoll_pwait(",
-        "poll(",
-        "ppoll(",
-        "restart_syscall(",
-        "futex(",
-        "read(",
-        "rt_sigtimedwait(",
-        "recvfrom(",
-        "recvmsg(",
-    ];
-    waits.iter().any(|wait| line.contains(wait))
-        && (line.ends_with("<detached ...>") || line.ends_with("<unfinished ...>"))
+/// The system calls that were begun more than [`UNSETTLED`] after the first one seen.
+fn while_idle(trace: &str) -> Vec<&str> {
+    let begun =
+        |line: &str| -> Option<f64> { line.split_whitespace().find(|word| word.contains('.'))?.parse().ok() };
+    let first = trace.lines().find_map(begun).unwrap_or(f64::MAX);
+    let late = |line: &&str| {
+        line.contains('(') && begun(line).is_some_and(|at| at - first > UNSETTLED.as_secs_f64())
+    };
+    trace.lines().filter(late).collect()
 }

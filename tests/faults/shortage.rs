@@ -2,8 +2,7 @@
 
 use crate::common::daemon::{Setup, ours};
 use crate::common::wait::{self, LONG};
-use crate::common::{Who, need, proc};
-use std::process::Command;
+use crate::common::{Sandbox, Who, need, proc};
 
 /// A user whose processes nobody else adds to: the limit counts by user.
 const SHORT_UID: u32 = 61_002;
@@ -17,11 +16,11 @@ fn crowd(section: &str) -> String {
     )
 }
 
-/// Raises a limit of a process and of what it starts from now on.
-fn raise(pid: i32, limit: &str) {
-    let done =
-        Command::new("prlimit").args(["--pid", &pid.to_string(), limit]).status().expect("prlimit runs");
-    assert!(done.success(), "prlimit {limit}");
+/// Changes a limit of a process and of what it starts from now on, as its own user may.
+fn limit(sandbox: &Sandbox, pid: i32, limit: &str) {
+    let pid = pid.to_string();
+    let output = sandbox.command("prlimit").args(["--pid", &pid, limit]).output().expect("prlimit runs");
+    assert!(output.status.success(), "prlimit {limit}: {output:?}");
 }
 
 /// All programs run in the end, none was given up, and each was spawned once.
@@ -40,11 +39,14 @@ fn without_processes_it_waits_and_starts_the_rest_when_there_are_some() {
     }
     let who = if need::is_root() { Who::Stranger(SHORT_UID) } else { Who::Ordinary };
     let used = proc::all().into_iter().filter(|&pid| who == Who::Ordinary && owned_by_us(pid)).count();
-    let limit = format!("--nproc={}:{}", used + 15, used + 500);
-    let daemon = Setup::of("no-processes", who).wrapped(&["prlimit", &limit]).start(&crowd("startretries=1"));
+    let few = format!("--nproc={}:{}", used + 15, used + 500);
+    let daemon = Setup::of("no-processes", who)
+        .main("minprocs=5")
+        .wrapped(&["prlimit", &few])
+        .start(&crowd("startretries=1"));
     daemon.wait_for("Too many processes in process table to spawn");
     let raised = format!("--nproc={0}:{0}", used + 500);
-    raise(daemon.keeper(), &raised);
+    limit(&daemon.sandbox, daemon.keeper(), &raised);
     all_run_in_the_end(&daemon);
     daemon.stop();
 }
@@ -66,14 +68,14 @@ fn without_descriptors_it_waits_and_starts_the_rest_when_there_are_some() {
     daemon.wait_for("success: many_00 entered RUNNING state");
     for pid in [daemon.keeper(), daemon.reactor()] {
         let open = proc::descriptors(pid).len();
-        raise(pid, &format!("--nofile={open}:4096"));
+        limit(&daemon.sandbox, pid, &format!("--nofile={open}:4096"));
     }
     daemon.sandbox.config("minfds=1", &crowd("startretries=1"));
     daemon.signal(nix::sys::signal::Signal::SIGHUP);
     let before = daemon.wait_for("received SIGHUP indicating restart request");
     daemon.wait_after(before, "too many open files to spawn");
     for pid in [daemon.keeper(), daemon.reactor()] {
-        raise(pid, "--nofile=4096:4096");
+        limit(&daemon.sandbox, pid, "--nofile=4096:4096");
     }
     wait::until(2 * LONG, "all programs to run", || {
         (daemon.count("success: many_") == PROGRAMS + 1).then_some(())
