@@ -6,7 +6,7 @@ use super::respawn::Respawn;
 use super::table::{Effect, Table, With};
 use super::wire::Inbox;
 use crate::model::{Pid, Signal, Time};
-use crate::sys::process::{self, Forked, Limited};
+use crate::sys::process::{self, Alone, Forked, Limited};
 use crate::sys::signals::{self, SignalPipe};
 use crate::sys::spawn::{self, ChildStreams, NOTE_SIZE_BYTES};
 use crate::sys::watch::Exits;
@@ -60,6 +60,7 @@ type RunFds = Vec<OwnedFd>;
 
 pub(super) struct Keeper {
     start: fn(Start) -> i32,
+    alone: Alone,
     table: Table,
     fds: BTreeMap<u64, RunFds>,
     held: BTreeMap<u64, OwnedFd>,
@@ -109,6 +110,7 @@ impl Keeper {
         fd::set_nonblocking(&notes.0, true)?;
         Ok(Keeper {
             start,
+            alone: Alone::claim()?,
             table: Table::default(),
             fds: BTreeMap::new(),
             held: BTreeMap::new(),
@@ -205,8 +207,7 @@ impl Keeper {
     fn start_reactor(&mut self) -> io::Result<()> {
         let (ours, theirs) = fdpass::pair()?;
         let keeper_pid = process::own_pid();
-        // SAFETY: the keeper has one thread.
-        match unsafe { process::fork() }? {
+        match self.alone.fork()? {
             Forked::Child => {
                 drop(ours);
                 let code = self.become_reactor(Start { keeper: theirs, keeper_pid });
@@ -395,8 +396,7 @@ impl Keeper {
         let child = ChildStreams { stdin, stdout: ends.stdout.as_fd(), stderr: ends.stderr() };
         let mask = signals::block_all().map_err(|error| (error, false))?;
         let born_ns = clock::since_boot_ns();
-        // SAFETY: the keeper has one thread, and the child goes straight to `enter`.
-        let forked = unsafe { process::fork() };
+        let forked = self.alone.fork();
         if let Ok(Forked::Child) = forked {
             spawn::enter(run, image.as_fd(), &child, self.notes.1.as_fd());
         }

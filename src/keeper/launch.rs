@@ -2,7 +2,7 @@
 
 use super::keep::{Keeper, Outcome};
 use crate::model::{Pid, Signal};
-use crate::sys::process::{self, Forked};
+use crate::sys::process::{self, Alone, Forked};
 use crate::sys::{fd, signals};
 use std::fs::File;
 use std::io::{self, Read};
@@ -47,8 +47,7 @@ fn complain(why: &io::Error) -> i32 {
 /// Forks the real keeper into a session of its own, and waits until it is up or says why not.
 fn detach(reactor: fn(Start) -> i32) -> io::Result<i32> {
     let (ready_read, ready_write) = fd::pipe()?;
-    // SAFETY: the launcher has one thread: its reactor was a process of its own.
-    match unsafe { process::fork() }? {
+    match Alone::claim()?.fork()? {
         Forked::Child => {
             drop(ready_read);
             process::new_session();

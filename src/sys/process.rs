@@ -13,10 +13,41 @@ pub enum Forked {
     Parent(Pid),
 }
 
+/// The right to fork: held by a process that has one thread, and keeps to one as long as it holds this.
+///
+/// Not `Send`: it cannot be taken to a thread that should not exist.
+#[derive(Debug)]
+pub struct Alone(std::marker::PhantomData<*const ()>);
+
+impl Alone {
+    /// Takes the right, at the start of a process.
+    ///
+    /// # Errors
+    /// `ResourceBusy` when there is a second thread already.
+    pub fn claim() -> io::Result<Alone> {
+        let threads =
+            if cfg!(target_os = "linux") { std::fs::read_dir("/proc/self/task")?.count() } else { 1 };
+        if threads == 1 {
+            Ok(Alone(std::marker::PhantomData))
+        } else {
+            Err(io::ErrorKind::ResourceBusy.into())
+        }
+    }
+
+    /// Makes a copy of this process.
+    ///
+    /// # Errors
+    /// `EAGAIN` and `ENOMEM` when the machine has no room for another process.
+    pub fn fork(&self) -> io::Result<Forked> {
+        // SAFETY: the holder has one thread, as was seen when the right was taken.
+        unsafe { fork() }
+    }
+}
+
 /// Makes a copy of this process.
 ///
 /// # Errors
-/// `EAGAIN` and `ENOMEM` when the machine has no room for another process.
+/// As [`Alone::fork`].
 ///
 /// # Safety
 /// The process must be single-threaded: a copy of a multi-threaded process may find any lock held for ever.
