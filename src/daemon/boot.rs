@@ -264,6 +264,8 @@ pub(super) fn assemble(link: Link, keeper: Pid, parts: Parts) -> Result<Box<Reac
         anew_wanted: false,
         exit: None,
         keeper_lost: false,
+        fetches: Vec::new(),
+        fetch_at: None,
     });
     reactor.register().map_err(|e| system("listen to the keeper", e))?;
     Ok(reactor)

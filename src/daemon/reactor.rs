@@ -11,6 +11,7 @@ use super::store::Store;
 use crate::config::Loaded;
 use crate::core::{Action, Core, Input, SpawnError};
 use crate::daemon::command::Command;
+use crate::keeper::protocol::Streams;
 use crate::logs::activity::Activity;
 use crate::logs::disk::Disk;
 use crate::logs::pump::Pump;
@@ -79,6 +80,9 @@ pub(super) struct Reactor {
     /// Set when the daemon is to end: the exit code, and until when the last output is waited for.
     pub(super) exit: Option<(i32, Time)>,
     pub(super) keeper_lost: bool,
+    /// Runs whose descriptors did not arrive, and when they are asked for again.
+    pub(super) fetches: Vec<(RunId, Streams)>,
+    pub(super) fetch_at: Option<Time>,
 }
 
 impl Reactor {
@@ -114,7 +118,8 @@ impl Reactor {
             return Some(Duration::ZERO);
         }
         let end = self.exit.map(|(_, due)| due);
-        let due = [self.core.next_deadline(), self.pump.next_deadline(), self.look_again_at, end];
+        let due =
+            [self.core.next_deadline(), self.pump.next_deadline(), self.look_again_at, self.fetch_at, end];
         // Rounded up to the poll's resolution: waking a little early would only mean to sleep again.
         let round_up = |rest: Duration| rest.checked_add(Duration::from_micros(999)).unwrap_or(rest);
         due.into_iter().flatten().min().map(|due| round_up(due.since(clock::now())))
@@ -135,6 +140,7 @@ impl Reactor {
         self.take_reports();
         self.take_disk_events();
         self.look_again(now);
+        self.fetch_due();
     }
 
     /// Tells the core what happened, and carries out what it decides.

@@ -4,7 +4,7 @@ use super::effects::spawn_error;
 use super::reactor::{Job, Reactor};
 use super::runs::{CHANNELS, Channel};
 use crate::core::{Input, SpawnError};
-use crate::keeper::protocol::{Report, Streams};
+use crate::keeper::protocol::{Report, Request, Streams};
 use crate::logs::activity::child_output;
 use crate::logs::disk::Event;
 use crate::logs::pump::{PumpEvent, StreamOptions};
@@ -16,6 +16,10 @@ use crate::sys::open::OpenError;
 use crate::sys::spawn::Stage;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+/// How soon descriptors are asked for again that the limit of open files kept out.
+const FETCH_AGAIN: Duration = Duration::from_secs(1);
 
 impl Reactor {
     /// Takes in everything the keeper said.
@@ -39,8 +43,11 @@ impl Reactor {
     pub(super) fn take_report(&mut self, report: Report, fds: Vec<OwnedFd>) {
         match report {
             Report::Spawned { run, pid, streams, born_ns } => {
-                self.spawned(RunId(run), Pid(pid), streams, born_ns, fds);
-                self.inputs.push_back(Input::Spawned { run: RunId(run), pid: Pid(pid) });
+                let run = RunId(run);
+                if !self.runs.entry(run).alive {
+                    self.inputs.push_back(Input::Spawned { run, pid: Pid(pid) });
+                }
+                self.spawned(run, Pid(pid), streams, born_ns, fds);
             }
             Report::Failed { run, errno, pipe } => {
                 let run = RunId(run);
@@ -77,6 +84,9 @@ impl Reactor {
         born_ns: u64,
         fds: Vec<OwnedFd>,
     ) {
+        if fds.len() < streams.kept() {
+            self.fetch_again(run, streams);
+        }
         let mut fds = fds.into_iter();
         let stdin = if streams.has(Streams::STDIN) { fds.next() } else { None };
         let entry = self.runs.entry(run);
@@ -87,7 +97,7 @@ impl Reactor {
             if !streams.has(bit) {
                 continue;
             }
-            let Some(fd) = fds.next() else { continue };
+            let Some(fd) = fds.next().filter(|_| !self.pump.has(channel.stream(run))) else { continue };
             let stream =
                 spec.as_ref().map(|s| if channel == Channel::Stdout { &s.stdout } else { &s.stderr });
             let syslog = stream.filter(|s| s.syslog).and(spec.as_ref()).map(|spec| spec.name.clone());
@@ -103,6 +113,31 @@ impl Reactor {
                         &format!("cannot read the {} of '{name}': {error}", channel.name()),
                     );
                 }
+            }
+        }
+    }
+
+    /// The kernel drops descriptors on their way to a process that has no room for them: they are asked for once
+    /// more, because a program whose output nobody reads stands still.
+    fn fetch_again(&mut self, run: RunId, streams: Streams) {
+        let text = format!(
+            "no descriptors are left to read the output of '{}'; trying again: raise the limit of open files",
+            self.name_of(run)
+        );
+        self.log(Level::Error, &text);
+        self.fetches.push((run, streams));
+        self.fetch_at = Some(clock::now().after(FETCH_AGAIN));
+    }
+
+    /// Asks once more for descriptors that were dropped: a known run is answered with all of its streams.
+    pub(super) fn fetch_due(&mut self) {
+        if self.fetch_at.is_none_or(|due| due > clock::now()) {
+            return;
+        }
+        self.fetch_at = None;
+        for (run, streams) in std::mem::take(&mut self.fetches) {
+            if self.runs.table.get(&run).is_some_and(|live| live.alive) {
+                self.link.send(Request::Spawn { run: run.0, streams, held: 0 }, Vec::new());
             }
         }
     }
@@ -182,10 +217,9 @@ impl Reactor {
 
     /// A log cannot be opened: the run that it was opened for is told with its command's answer, which follows.
     fn sink_failed(&mut self, sink: SinkId, error: &OpenError) {
-        let errno = format!("{:?}", error.errno);
         let owner = self.runs.table.values_mut().find(|live| live.sinks.contains(&Some(sink)));
         match owner {
-            Some(live) => live.sink_failure = Some(errno),
+            Some(live) => live.sink_failure = Some(error.errno.into()),
             None => self.log(Level::Error, &format!("cannot open a log: {error}")),
         }
     }
@@ -195,7 +229,7 @@ impl Reactor {
         let Some(live) = self.runs.table.get_mut(&run) else { return };
         let result = result.map(|command| live.command = Some(command));
         let result = match live.sink_failure.take() {
-            Some(errno) => result.and(Err(SpawnError::Dispatchers { name, errno })),
+            Some(error) => result.and(Err(spawn_error(&name, &error, true))),
             None => result,
         };
         self.inputs.push_back(Input::Prepared { run, result });

@@ -62,7 +62,7 @@ pub(super) struct LiveRun {
     /// Whether the core has finished with it: only its output is still taken in.
     pub(super) forgotten: bool,
     /// Why a log could not be opened.
-    pub(super) sink_failure: Option<String>,
+    pub(super) sink_failure: Option<std::io::Error>,
     /// How many processes of its tree are left, while somebody watches them.
     pub(super) left: Option<u32>,
 }

@@ -369,7 +369,8 @@ impl Keeper {
     fn spawn(&mut self, run: u64, streams: Streams, held: u64, image: Option<OwnedFd>) {
         let result = match image {
             Some(image) => self.try_spawn(run, streams, held, &image),
-            None => Err((io::Error::from_raw_os_error(libc::EBADF), true)),
+            // The kernel drops descriptors on their way to a process that has no room for them.
+            None => Err((io::Error::from_raw_os_error(libc::EMFILE), true)),
         };
         match result {
             Ok((pid, born_ns, fds)) => {

@@ -184,6 +184,12 @@ impl Pump {
         Ok(())
     }
 
+    /// Whether a stream is being read.
+    #[must_use]
+    pub fn has(&self, stream: StreamId) -> bool {
+        self.streams.contains_key(&stream)
+    }
+
     /// Returns a duplicate of a stream's pipe, for whoever must keep it open.
     #[must_use]
     pub fn duplicate(&self, stream: StreamId) -> Option<OwnedFd> {
