@@ -13,4 +13,6 @@ pub(super) mod reader;
 pub(super) mod servers;
 
 #[cfg(test)]
+mod section_tests;
+#[cfg(test)]
 pub(crate) mod tests;

@@ -7,7 +7,7 @@
 //! `between(&old.fleet, &new.fleet).added` names the groups that `update` would add.
 
 use super::keys::{self, Reload, SectionKind};
-use crate::model::spec::{FleetSpec, GroupKind, GroupSpec, LogTarget, ProcessSpec};
+use crate::model::spec::{DaemonSpec, FleetSpec, GroupKind, GroupSpec, LogTarget, ProcessSpec};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
@@ -147,6 +147,16 @@ pub fn process_change(old: &ProcessSpec, new: &ProcessSpec) -> Option<ProcessCha
     Some(ProcessChange { name: new.name.clone(), keys, reload })
 }
 
+/// Returns the keys of `[supervisord]` that differ, with what a change of each costs. A change of its environment
+/// shows in every process as well.
+#[must_use]
+pub fn daemon_change(old: &DaemonSpec, new: &DaemonSpec) -> Vec<(&'static str, Reload)> {
+    let fields = |spec: &DaemonSpec| serde_json::to_value(spec).unwrap_or_default();
+    let (before, after) = (fields(old), fields(new));
+    let rows = keys::of(SectionKind::Daemon).filter(|row| before.get(row.name) != after.get(row.name));
+    rows.map(|row| (row.name, row.reload)).collect()
+}
+
 /// Returns what a change of a program's key costs; a key that nobody knows costs a restart.
 #[must_use]
 pub fn cost(key: &str) -> Reload {
@@ -271,6 +281,18 @@ mod tests {
         let fcgi = |line: &str| format!("[fcgi-program:l]\ncommand=c\nsocket=unix:///s\n{line}\n");
         assert_eq!(diff(&fcgi(""), &fcgi("socket_mode=0770")).changed[0].keys, ["socket_mode"]);
         assert_eq!(diff(&fcgi(""), "[program:l]\ncommand=c\n").changed[0].keys, ["type"]);
+    }
+
+    #[test]
+    fn the_daemons_own_keys_are_compared_too() {
+        let host = crate::config::check::tests::Imagined::default();
+        let old = keys::daemon::DaemonDraft::new(&host).spec;
+        let new = DaemonSpec { umask: 0o77, identifier: "x".to_owned(), ..old.clone() };
+        assert_eq!(daemon_change(&old, &new), [("umask", Reload::Daemon), ("identifier", Reload::Live)]);
+        assert_eq!(daemon_change(&old, &old), []);
+        // Each key has a field of its name, or a change of it could not be seen.
+        let fields = serde_json::to_value(&old).expect("plain data");
+        assert!(keys::of(SectionKind::Daemon).all(|row| fields.get(row.name).is_some()));
     }
 
     /// Every field of a process that can differ must be a key of the table, or its cost would be guessed.

@@ -52,7 +52,7 @@ impl Collected {
             }
         };
         let mistakes = collected.diagnostics.len();
-        let sections = collected.parse(file, &bytes, host);
+        let sections = collected.parse(file, file, &bytes, host);
         collected.readable = !collected.diagnostics[mistakes..].iter().any(Diagnostic::is_error);
         collected.main.add(file, sections.clone());
         collected.document.add(file, sections);
@@ -60,20 +60,21 @@ impl Collected {
         collected
     }
 
-    fn parse(&mut self, file: &Path, bytes: &[u8], host: &dyn Host) -> Vec<RawSection> {
-        self.files.push(file.to_path_buf());
+    /// Parses a file; `shown` is its name in diagnostics.
+    fn parse(&mut self, file: &Path, shown: &Path, bytes: &[u8], host: &dyn Host) -> Vec<RawSection> {
+        self.files.push(shown.to_path_buf());
         if bytes.len() > FILE_SIZE_MAX {
             let what = format!("a file of {} bytes, and {FILE_SIZE_MAX} is the limit", bytes.len());
-            self.diagnostics.push(Diagnostic::error(at(file, 0), what).hint("split it with [include]"));
+            self.diagnostics.push(Diagnostic::error(at(shown, 0), what).hint("split it with [include]"));
             return Vec::new();
         }
         let (sections, mistakes) = ini::parse(bytes);
         for mistake in mistakes {
-            let error = Diagnostic::error(at(file, mistake.line), mistake.what);
+            let error = Diagnostic::error(at(shown, mistake.line), mistake.what);
             self.diagnostics.push(error.hint(mistake.hint));
         }
         for doubt in ownership::examine(file, host) {
-            self.diagnostics.push(Diagnostic::new(doubt.severity, at(file, 0), doubt.what).hint(doubt.hint));
+            self.diagnostics.push(Diagnostic::new(doubt.severity, at(shown, 0), doubt.what).hint(doubt.hint));
         }
         sections
     }
@@ -140,13 +141,15 @@ impl Collected {
             }
             return;
         }
-        self.infos.push(format!("Included extra file \"{}\" during parsing", file.display()));
+        // Settings are stored as text: a name that is no text is shown with replacement characters.
+        let shown = &PathBuf::from(file.to_string_lossy().into_owned());
+        self.infos.push(format!("Included extra file \"{}\" during parsing", shown.display()));
         match host.read(file) {
             Ok(bytes) => {
-                let sections = self.parse(file, &bytes, host);
-                self.document.include(file, sections, file.parent().unwrap_or(Path::new("/")));
+                let sections = self.parse(file, shown, &bytes, host);
+                self.document.include(shown, sections, file.parent().unwrap_or(Path::new("/")));
             }
-            Err(error) => self.diagnostics.push(unreadable(file, &error, Severity::Warning)),
+            Err(error) => self.diagnostics.push(unreadable(shown, &error, Severity::Warning)),
         }
     }
 }

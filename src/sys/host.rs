@@ -91,9 +91,11 @@ impl Host for RealHost {
 
     fn temp_dir(&self) -> PathBuf {
         let named = TEMP_VARIABLES.iter().filter_map(std::env::var_os).filter(|value| !value.is_empty());
-        let here = self.current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+        // Settings are stored as text, so a directory whose name is none is of no use.
+        let here = self.current_dir().ok().filter(|place| place.to_str().is_some());
+        let here = here.unwrap_or_else(|| PathBuf::from("/"));
         let places = named.map(|value| here.join(value)).chain(TEMP_DIRECTORIES.iter().map(PathBuf::from));
-        places.into_iter().find(|place| is_usable(place)).unwrap_or(here)
+        places.into_iter().find(|place| place.to_str().is_some() && is_usable(place)).unwrap_or(here)
     }
 }
 

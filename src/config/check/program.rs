@@ -12,6 +12,9 @@ use crate::model::spec::{LogTarget, ProcessSpec, StreamSpec};
 /// Most processes of one program: above every real configuration, below what a typing mistake could ask for.
 pub(in crate::config) const NUMPROCS_MAX: i64 = 10_000;
 
+/// What stands for the name of an instance.
+const INSTANCE: &str = "{instance}";
+
 /// Returns the processes of `section`, sorted by priority and name. `merged` is the daemon's environment, which
 /// each process gets beneath its own.
 pub(in crate::config) fn read(
@@ -31,6 +34,7 @@ pub(in crate::config) fn read(
     reader.apply(section, ROWS.iter().filter(|row| !row.scope.is_per_process()), &names, &mut draft);
     check_section(reader, section, &draft);
     collect_unbuilt(reader, section, kind, &mut draft.process);
+    refuse_template(section, program, &mut draft.process);
     if reader.errors() > errors {
         // The number of processes, or what all of them share, is not known. Read one of them all the same, so
         // that its mistakes are told in the same go.
@@ -190,6 +194,15 @@ fn collect_unbuilt(reader: &Reader<'_>, section: &Section, kind: SectionKind, pr
             process.refused =
                 Some(format!("{}= is not built yet, and it must not run without it", entry.key));
         }
+    }
+}
+
+/// Refuses a template, `[program:x@]` with `{instance}` in its values: run as it is, it would take the word for a
+/// name. supervisord would, so without the word it is a program like any other.
+fn refuse_template(section: &Section, program: &str, process: &mut ProcessSpec) {
+    let is_template = section.own_entries().iter().any(|entry| entry.value.contains(INSTANCE));
+    if program.ends_with('@') && is_template && process.refused.is_none() {
+        process.refused = Some(format!("{INSTANCE} is not built yet, and a template must not run as it is"));
     }
 }
 

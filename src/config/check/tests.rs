@@ -1,4 +1,4 @@
-//! An imagined machine, and what the sections of a file come to on it.
+//! An imagined machine, on which the tests of the configuration read their files.
 
 use crate::config::{LoadRequest, load};
 use crate::model::Host;
@@ -8,8 +8,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
-
-mod sections;
 
 /// The fleet of some sections, on a machine where every user and directory exists.
 pub(crate) fn fleet(sections: &str) -> FleetSpec {
@@ -39,10 +37,12 @@ impl Imagined {
         self.bytes(path, text.as_bytes())
     }
 
-    pub(crate) fn bytes(mut self, path: &str, bytes: &[u8]) -> Imagined {
-        self.files.insert(path.into(), bytes.to_vec());
-        self.directories.extend(Path::new(path).ancestors().skip(1).map(Path::to_path_buf));
-        self
+    pub(crate) fn bytes(self, path: impl AsRef<Path>, bytes: &[u8]) -> Imagined {
+        let path = path.as_ref();
+        let mut host = self;
+        host.files.insert(path.into(), bytes.to_vec());
+        host.directories.extend(path.ancestors().skip(1).map(Path::to_path_buf));
+        host
     }
 
     pub(crate) fn directory(mut self, path: &str) -> Imagined {

@@ -1,6 +1,6 @@
 //! Sections of a file, and the settings or diagnostics they come to.
 
-use super::Imagined;
+use super::tests::Imagined;
 use crate::config::check::program::NUMPROCS_MAX;
 use crate::config::check::reader::DIAGNOSTICS_MAX;
 use crate::config::include::INCLUDED_FILES_MAX;
@@ -8,6 +8,7 @@ use crate::config::ini::LINE_SIZE_MAX;
 use crate::config::{LoadRequest, Loaded, load, load_ctl};
 use crate::model::host::FILE_SIZE_MAX;
 use crate::model::spec::{GroupKind, LogTarget, MainLog, ProcessSpec, Settings};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 const MAIN: &str = "/etc/v.conf";
@@ -121,6 +122,26 @@ fn nobody_runs_unprotected_or_on_the_wrong_host_by_surprise() {
     assert_eq!(refused, [true, false]);
     let default = "[DEFAULT]\nsingleton=yes\n[supervisord]\n[program:a]\ncommand=c\n";
     assert!(settings(default).fleet.groups[0].processes[0].refused.is_some());
+}
+
+#[test]
+fn templates_do_not_run_as_they_are() {
+    let refused = |text: &str| {
+        settings(&format!("[supervisord]\n{text}")).fleet.groups[0].processes[0].refused.is_some()
+    };
+    assert!(refused("[program:x@]\ncommand=serve {instance}\n"));
+    assert!(!refused("[program:x@]\ncommand=serve\n"));
+    assert!(!refused("[program:x]\ncommand=serve {instance}\n"));
+}
+
+#[test]
+fn a_file_name_that_is_no_text_can_be_included_and_stored() {
+    let name = Path::new(std::ffi::OsStr::from_bytes(b"/etc/d/\xff.ini"));
+    let host = machine()
+        .file(MAIN, "[supervisord]\n[include]\nfiles=d/*.ini\n")
+        .bytes(name, b"[program:a]\ncommand=c\n");
+    let settings = load(&LoadRequest::of(MAIN), &host).settings.expect("settings");
+    assert!(serde_json::to_string(&settings).is_ok_and(|text| text.contains("/etc/d/\u{fffd}.ini")));
 }
 
 #[test]
