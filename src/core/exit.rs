@@ -6,7 +6,8 @@
 
 use super::action::Action;
 use super::input::Actor;
-use super::process::{Desired, ProcState, Rest, Run, Stage, Step, Sweep};
+use super::process::Desired;
+use super::state::{ProcState, Rest, Run, Stage, Step, Sweep};
 use super::{Core, lines};
 use crate::model::spec::AutoRestart;
 use crate::model::{ExitStatus, Pid, ProcessId, Signal};

@@ -158,33 +158,38 @@ impl Core {
         if self.closing.is_some() {
             return;
         }
+        let wanted: BTreeMap<&str, &GroupSpec> =
+            fleet.groups.iter().map(|group| (group.name.as_str(), group)).collect();
         for id in self.order.clone() {
             let Some(group) = self.groups.get_mut(&id) else { continue };
-            let stays = fleet.groups.iter().any(|wanted| is_same_group(wanted, &group.spec));
-            if stays || group.leaving {
+            let same = wanted.get(group.spec.name.as_str()).filter(|spec| is_same_group(spec, &group.spec));
+            if same.is_some() || group.leaving {
                 continue;
             }
             group.leaving = true;
-            self.leaving += 1;
+            self.leaving.insert(id);
+            self.mark_header();
             for process in self.stop_order(id) {
                 self.stop(process, Actor::Policy, "its configuration was removed or changed");
             }
         }
-        self.mark_header();
         self.target = Some(fleet);
+        self.add_new();
     }
 
-    /// Removes groups that are down and leave, and adds those for which there is room now.
+    /// Removes groups that leave and are down by now, and adds those for which that makes room.
     pub(super) fn update_on(&mut self) {
-        if self.leaving == 0 && self.target.is_none() {
+        let is_down = |id: &&GroupId| self.groups.get(id).is_none_or(|group| group.live == 0);
+        let gone: Vec<GroupId> = self.leaving.iter().filter(is_down).copied().collect();
+        if gone.is_empty() {
             return;
         }
-        let is_gone =
-            |id: &&GroupId| self.groups.get(id).is_some_and(|group| group.leaving && group.live == 0);
-        let gone: Vec<GroupId> = self.order.iter().filter(is_gone).copied().collect();
-        for id in gone {
-            self.remove_group(id);
-        }
+        gone.into_iter().for_each(|id| self.remove_group(id));
+        self.add_new();
+    }
+
+    /// Adds the groups of the configuration to be whose names are free; it is in force when none leaves any more.
+    fn add_new(&mut self) {
         let Some(target) = self.target.take() else { return };
         let is_new = |group: &&GroupSpec| !self.group_ids.contains_key(&group.name);
         let new: Vec<GroupSpec> = target.groups.iter().filter(is_new).cloned().collect();
@@ -194,7 +199,7 @@ impl Core {
                 self.autostart(id);
             }
         }
-        if self.leaving > 0 {
+        if !self.leaving.is_empty() {
             self.target = Some(target);
         }
     }
@@ -207,7 +212,8 @@ impl Core {
             self.remove_process(process);
             self.free_ids.insert(process);
         }
-        self.leaving -= usize::from(self.groups.remove(&id).is_some_and(|group| group.leaving));
+        self.leaving.remove(&id);
+        self.groups.remove(&id);
         self.group_ids.remove(&name);
         self.order.retain(|other| *other != id);
         self.mark_header();

@@ -7,7 +7,7 @@
 //! actions, always. What is true of a thousand imagined machines in `tests/sim` is true of the real one.
 //!
 //! **A wish and a fact are two fields.** [`Desired`] says whether a process is wanted, [`ProcState`] where it
-//! is. A stop request makes the wish `Down` and begins to move the fact; an exit that is reported a moment
+//! is (`state.rs`). A stop request makes the wish `Down` and begins to move the fact; an exit that is reported a moment
 //! later finds the wish, and does not restart. So a stop beats a restart in flight, whatever comes first.
 //!
 //! **A run is one life of a process.** Every start takes a new [`RunId`], and every input about a child names
@@ -48,6 +48,12 @@
 //! **Memory.** Each process has a record of fixed size; `snapshot.rs` turns the core into records and back.
 //! Deadlines are points in time, so a restored core goes on as if nothing had happened.
 //!
+//! **Where supervisord is left** (each for a reason that stands at the code): startsecs counts from the spawn,
+//! exits are looked at before timers, a stop in BACKOFF resets the count of attempts, the members of a group start
+//! by priority, a want of processes or descriptors is not the program's failure, automatic restarts of one program
+//! are bounded ([`backoff::RESTARTS_PER_SECOND_MAX`]), SIGKILLs are at least a second apart, a stop also calls off
+//! the restart of a program shown as EXITED, and cleans up what an ended program left behind.
+//!
 //! # Example
 //!
 //! ```
@@ -69,10 +75,12 @@ pub mod fleet;
 pub mod input;
 mod lines;
 pub mod process;
+mod record;
 pub mod request;
 mod shutdown;
 pub mod snapshot;
 mod start;
+mod state;
 mod stop;
 #[cfg(test)]
 mod testing;
@@ -83,10 +91,11 @@ pub mod view;
 
 pub use action::{Action, Finish, Reply, Scope, Transition};
 pub use input::{Actor, Input, Request, RequestId, SpawnError};
-pub use process::{Desired, ProcState, Process, Rest, Run, Stage, Step, Sweep};
+pub use process::{Desired, Process};
 pub use shutdown::Phase;
 pub use snapshot::{Header, Snapshot};
 pub use start::SPAWNS_IN_FLIGHT_MAX;
+pub use state::{ProcState, Rest, Run, Stage, Step, Sweep};
 pub use view::ProcessView;
 
 use crate::model::spec::FleetSpec;
@@ -123,7 +132,7 @@ pub struct Core {
     /// The configuration that is to be in force when the groups that differ are down.
     target: Option<FleetSpec>,
     /// Groups that are being stopped in order to be removed.
-    leaving: usize,
+    leaving: BTreeSet<GroupId>,
     next_process: u32,
     /// Ids below `next_process` that were given back.
     free_ids: BTreeSet<ProcessId>,
@@ -141,17 +150,22 @@ impl Core {
     /// Makes a core that supervises `fleet`; nothing happens before [`Input::Boot`].
     #[must_use]
     pub fn new(fleet: FleetSpec) -> Core {
-        let mut core = Core { next_run: 1, ..Core::default() };
-        for group in fleet.groups {
-            core.insert_group(group);
-        }
-        core
+        Core { next_run: 1, ..Core::default() }.with(fleet)
     }
 
-    /// Makes a core as [`Core::new`] after another one of the same daemon: its runs are not numbered again.
+    /// Makes a core as [`Core::new`] after another one of the same daemon: its runs are not numbered again, and
+    /// what is still stored of its processes is not taken for the new ones.
     #[must_use]
     pub fn new_after(fleet: FleetSpec, before: &Header) -> Core {
-        Core { next_run: before.next_run.0, ..Core::new(fleet) }
+        let core = Core { next_run: before.next_run.0, next_group: before.next_serial, ..Core::default() };
+        core.with(fleet)
+    }
+
+    fn with(mut self, fleet: FleetSpec) -> Core {
+        for group in fleet.groups {
+            self.insert_group(group);
+        }
+        self
     }
 
     /// Takes in what happened at `now` (`wall` for people), after everything that was due by then.

@@ -7,7 +7,8 @@ use super::Core;
 use super::action::{Action, Finish, Reply, Scope};
 use super::input::{Actor, Request, RequestId, SpawnError};
 use super::lines;
-use super::process::{ProcState, Process, Rest, Stage};
+use super::process::Process;
+use super::state::{ProcState, Rest, Stage};
 use crate::model::{ProcessId, Signal, State};
 use serde::{Deserialize, Serialize};
 

@@ -10,7 +10,8 @@ use super::action::{Action, Finish, Reply};
 use super::fleet::GroupId;
 use super::input::Actor;
 use super::lines;
-use super::process::{Desired, ProcState, Rest, Stage};
+use super::process::Desired;
+use super::state::{ProcState, Rest, Stage};
 use crate::model::{ProcessId, Signal, Time};
 use serde::{Deserialize, Serialize};
 

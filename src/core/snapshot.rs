@@ -12,11 +12,14 @@ use super::Core;
 use super::action::{Action, Finish};
 use super::backoff::{RestartRate, Shortage};
 use super::input::{Actor, RequestId};
-use super::process::{Desired, ProcState, Process, Rest, Run, Stage, Step, Sweep};
+use super::process::{Desired, Process};
+use super::record::{actor_code, actor_from_code, state_from};
 use super::request::{Awaited, Waiter};
+use super::state::{ProcState, Rest, Stage, Step, Sweep};
 use crate::model::spec::FleetSpec;
-use crate::model::{ProcessId, ProcessRecord, RunId, Signal, State, Time, Uid};
+use crate::model::{ProcessId, ProcessRecord, RunId, Signal, State, Time};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Version of [`Snapshot`] and [`Header`]; another one is not understood.
 pub const SNAPSHOT_VERSION: u32 = 1;
@@ -135,49 +138,6 @@ impl Core {
         }
     }
 
-    /// Returns a process as it is stored; nothing for one that is gone, whose slot is to be cleared.
-    #[must_use]
-    pub fn record(&self, id: ProcessId) -> Option<ProcessRecord> {
-        let process = self.table.get(&id)?;
-        let state = process.state();
-        let run = state.run();
-        let sweep = if let Rest::Busy(sweep) = state.rest() { Some(sweep) } else { None };
-        Some(ProcessRecord {
-            serial: process.group.0,
-            state: state.shown(),
-            step: step_code(state),
-            wanted: process.desired == Desired::Up,
-            expected: process.expected,
-            run: state.owned().unwrap_or(RunId(0)),
-            pid: run.map(|run| run.pid).or(sweep.map(|sweep| sweep.pid)).unwrap_or(0),
-            attempt: process.attempt,
-            left: match state.rest() {
-                Rest::Clean => None,
-                Rest::Left { left, .. } => Some(left),
-                Rest::Busy(sweep) => sweep.left,
-            },
-            deadline: match state {
-                ProcState::Stopping { step, .. } => step_at(*step),
-                _ => sweep.map_or(Time(0), |sweep| sweep.deadline),
-            },
-            retry_at: match state {
-                ProcState::Backoff { until, .. } => *until,
-                ProcState::Exited { again, .. } => again.unwrap_or(Time(0)),
-                _ => Time(0),
-            },
-            started: run.map_or(Time(0), |run| run.started),
-            rate: process.rate.0,
-            started_wall: process.started_wall,
-            stopped_wall: process.stopped_wall,
-            changed_wall: process.changed_wall,
-            exit: process.exit,
-            exitstatus: process.exitstatus,
-            actor: actor_code(process.actor),
-            failure: process.failure.clone(),
-            cause: process.cause.clone(),
-        })
-    }
-
     /// Returns the whole core as data; the actions must have been drained before.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
@@ -240,17 +200,20 @@ impl Core {
     }
 
     fn restore_groups(&mut self, fleet: FleetSpec, header: &Header) {
+        let slots: BTreeMap<&str, &GroupSlots> =
+            header.groups.iter().map(|slots| (slots.name.as_str(), slots)).collect();
         for mut spec in fleet.groups {
-            let Some(slots) = header.groups.iter().find(|slots| slots.name == spec.name) else { continue };
-            let id_of = |name: &str| slots.processes.iter().find(|slot| slot.0 == name).map(|slot| slot.1);
-            spec.processes.retain(|process| id_of(&process.name).is_some());
+            let Some(slots) = slots.get(spec.name.as_str()) else { continue };
+            let ids: BTreeMap<&str, ProcessId> =
+                slots.processes.iter().map(|(name, id)| (name.as_str(), *id)).collect();
+            spec.processes.retain(|process| ids.contains_key(process.name.as_str()));
             let ids: Vec<ProcessId> =
-                spec.processes.iter().filter_map(|process| id_of(&process.name)).collect();
+                spec.processes.iter().filter_map(|process| ids.get(process.name.as_str()).copied()).collect();
             self.next_group = slots.serial;
-            let Some(group) = self.insert_group_as(spec, &ids) else { continue };
-            if let Some(group) = self.groups.get_mut(&group) {
-                group.leaving = slots.leaving;
-                self.leaving += usize::from(slots.leaving);
+            let Some(id) = self.insert_group_as(spec, &ids) else { continue };
+            if let Some(group) = self.groups.get_mut(&id).filter(|_| slots.leaving) {
+                group.leaving = true;
+                self.leaving.insert(id);
             }
         }
         self.next_group = header.next_serial;
@@ -358,132 +321,5 @@ impl Core {
                 self.start(id, Actor::Policy, "autostart");
             }
         }
-    }
-}
-
-/// Steps of a record within its state. Each row of [`step_code`] and [`state_from`] names one of them; the numbers
-/// are part of [`SNAPSHOT_VERSION`].
-mod step {
-    pub(super) const ONLY: u8 = 0;
-    pub(super) const QUEUED: u8 = 1;
-    pub(super) const PREPARING: u8 = 2;
-    pub(super) const SPAWNING: u8 = 3;
-    pub(super) const UP: u8 = 4;
-    pub(super) const UNSPAWNED: u8 = 5;
-    pub(super) const ASKED: u8 = 6;
-    pub(super) const KILLED: u8 = 7;
-    pub(super) const LEFT: u8 = 8;
-    pub(super) const SWEEP_TERM: u8 = 9;
-    pub(super) const SWEEP_KILL: u8 = 10;
-    pub(super) const CHECK_QUEUED: u8 = 11;
-    pub(super) const CHECK_ASKED: u8 = 12;
-}
-
-fn step_code(state: &ProcState) -> u8 {
-    match state {
-        ProcState::Checking { asked, .. } => {
-            if *asked {
-                step::CHECK_ASKED
-            } else {
-                step::CHECK_QUEUED
-            }
-        }
-        ProcState::Starting { stage, .. } => match stage {
-            Stage::Queued => step::QUEUED,
-            Stage::Preparing => step::PREPARING,
-            Stage::Spawning => step::SPAWNING,
-            Stage::Up => step::UP,
-        },
-        ProcState::Stopping { step, .. } => match step {
-            Step::Unspawned => step::UNSPAWNED,
-            Step::Asked { .. } => step::ASKED,
-            Step::Killed { .. } => step::KILLED,
-        },
-        _ => match state.rest() {
-            Rest::Clean => step::ONLY,
-            Rest::Left { .. } => step::LEFT,
-            Rest::Busy(sweep) => {
-                if sweep.killed {
-                    step::SWEEP_KILL
-                } else {
-                    step::SWEEP_TERM
-                }
-            }
-        },
-    }
-}
-
-fn step_at(step: Step) -> Time {
-    match step {
-        Step::Unspawned => Time(0),
-        Step::Asked { kill_at } => kill_at,
-        Step::Killed { again_at } => again_at,
-    }
-}
-
-fn state_from(record: &ProcessRecord) -> ProcState {
-    let run = Run { id: record.run, pid: record.pid, started: record.started };
-    let sweep = Sweep {
-        run: record.run,
-        pid: record.pid,
-        left: record.left,
-        killed: record.step == step::SWEEP_KILL,
-        deadline: record.deadline,
-    };
-    let rest = match record.step {
-        step::LEFT => Rest::Left { run: record.run, left: record.left.unwrap_or(0) },
-        step::SWEEP_TERM | step::SWEEP_KILL => Rest::Busy(sweep),
-        _ => Rest::Clean,
-    };
-    if let step::CHECK_QUEUED | step::CHECK_ASKED = record.step {
-        let asked = record.step == step::CHECK_ASKED;
-        return ProcState::Checking { run: record.run, asked, shown: record.state };
-    }
-    match record.state {
-        State::Stopped => ProcState::Stopped,
-        State::Starting => ProcState::Starting {
-            run,
-            stage: match record.step {
-                step::QUEUED => Stage::Queued,
-                step::PREPARING => Stage::Preparing,
-                step::SPAWNING => Stage::Spawning,
-                _ => Stage::Up,
-            },
-        },
-        State::Running => ProcState::Running { run },
-        State::Backoff => ProcState::Backoff { until: record.retry_at, rest },
-        State::Stopping => match record.step {
-            step::UNSPAWNED => ProcState::Stopping { run, step: Step::Unspawned },
-            step::KILLED => ProcState::Stopping { run, step: Step::Killed { again_at: record.deadline } },
-            step::SWEEP_TERM | step::SWEEP_KILL => ProcState::Sweeping { sweep },
-            _ => ProcState::Stopping { run, step: Step::Asked { kill_at: record.deadline } },
-        },
-        State::Exited => {
-            let again = (record.retry_at != Time(0)).then_some(record.retry_at);
-            ProcState::Exited { again, rest }
-        }
-        State::Fatal => ProcState::Fatal { rest },
-        State::Unknown => ProcState::Unknown { run },
-    }
-}
-
-/// Returns an actor as kind (high half) and number (low half).
-fn actor_code(actor: Actor) -> u64 {
-    let (kind, number) = match actor {
-        Actor::Policy => (0, 0),
-        Actor::Program => (1, 0),
-        Actor::Client(uid) => (2, uid.0),
-        Actor::Signal(signal) => (3, signal.0.cast_unsigned()),
-    };
-    kind << 32 | u64::from(number)
-}
-
-fn actor_from_code(code: u64) -> Actor {
-    let number = code as u32;
-    match code >> 32 {
-        1 => Actor::Program,
-        2 => Actor::Client(Uid(number)),
-        3 => Actor::Signal(Signal(number.cast_signed())),
-        _ => Actor::Policy,
     }
 }

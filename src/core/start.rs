@@ -7,7 +7,8 @@
 use super::action::Action;
 use super::backoff;
 use super::input::{Actor, SpawnError};
-use super::process::{Desired, ProcState, Rest, Run, Stage, Step};
+use super::process::Desired;
+use super::state::{ProcState, Rest, Run, Stage, Step};
 use super::{Core, lines};
 use crate::model::{Pid, ProcessId, RunId, State, Time};
 

@@ -5,7 +5,8 @@
 
 use super::action::{Action, Scope};
 use super::input::Actor;
-use super::process::{Desired, ProcState, Process, Rest, Run, Stage, Step, Sweep};
+use super::process::{Desired, Process};
+use super::state::{ProcState, Rest, Run, Stage, Step, Sweep};
 use super::{Core, lines};
 use crate::model::{ProcessId, Signal};
 

@@ -3,7 +3,7 @@
 //! Example: the shell sleeps until [`Core::next_deadline`], and gives [`super::Input::Tick`] when it wakes.
 
 use super::Core;
-use super::process::{ProcState, Rest, Stage, Step};
+use super::state::{ProcState, Rest, Stage, Step};
 use crate::model::{ProcessId, Time};
 
 impl Core {

@@ -4,7 +4,8 @@
 
 use super::Core;
 use super::input::Actor;
-use super::process::{Desired, ProcState, Rest};
+use super::process::Desired;
+use super::state::{ProcState, Rest};
 use crate::model::{ExitStatus, ProcessId, RunId, State, Time, WallTime};
 
 /// A process as it is shown.

@@ -451,7 +451,6 @@ impl World {
         self.header = self.core.header();
         self.target = fleet.clone();
         self.fleet = fleet;
-        self.slots.clear();
         self.ledger.restored(&self.core);
         self.give(Input::Boot)
     }

@@ -1,8 +1,9 @@
 //! Rules of `snapshot.rs`: what comes back, from a whole snapshot and from what was stored on the way.
 
+use crate::core::fleet::RUN_BLOCK;
 use crate::core::testing::{Bench, WEB};
 use crate::core::{Core, Header, Input, Reply, Snapshot};
-use crate::model::{ExitStatus, Pid, ProcessRecord, State};
+use crate::model::{ExitStatus, Pid, ProcessRecord, State, WallTime};
 
 /// Replaces the core by what is restored from its header and records, as after a `kill -9` of the reactor.
 fn lose_reactor(bench: &mut Bench) {
@@ -103,6 +104,36 @@ fn run_numbers_are_never_used_again() {
     bench.ask_start(false);
     assert!(bench.run(WEB) >= header.next_run);
     assert!(bench.core.take_header().is_some(), "new numbers are spoken for before they are used");
+}
+
+#[test]
+fn the_header_changes_once_in_a_block_of_runs() {
+    let mut bench = Bench::one(|spec| spec.autostart = false);
+    let mut changes = Vec::new();
+    bench.core.take_header();
+    for start in 0..=RUN_BLOCK {
+        bench.ask_start(false);
+        if bench.core.take_header().is_some() {
+            changes.push(start);
+        }
+        bench.ask_stop(false);
+    }
+    assert_eq!(changes, [0, RUN_BLOCK]);
+}
+
+#[test]
+fn a_record_of_an_earlier_core_is_not_taken_for_ours() {
+    let mut bench = Bench::one(|_| {});
+    bench.up();
+    let stale = bench.core.record(WEB).unwrap();
+    let fleet = bench.core.fleet();
+    let mut core = Core::new_after(fleet.clone(), &bench.core.header());
+    core.handle(bench.now, WallTime(0), Input::Boot);
+    let snapshot = Snapshot::from_records(core.header(), vec![(WEB, stale)]);
+    bench.core = Core::restore(fleet, snapshot, bench.now);
+    assert_eq!(bench.state(), State::Stopped);
+    bench.give(Input::HandedOver);
+    assert_eq!(bench.effects(), ["prepare"], "it was to be started, and nothing of that was stored yet");
 }
 
 #[test]
