@@ -208,5 +208,10 @@ impl Sandbox {
 impl Drop for Sandbox {
     fn drop(&mut self) {
         self.sweep();
+        // For whoever looks into a failure.
+        if std::thread::panicking() && std::env::var_os("VISOR_TEST_KEEP").is_some() {
+            self.dir.disable_cleanup(true);
+            eprintln!("kept: {}", self.dir().display());
+        }
     }
 }
