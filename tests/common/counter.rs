@@ -64,7 +64,8 @@ pub(crate) fn check(sandbox: &Sandbox, name: &str, log: &str) -> u64 {
     count
 }
 
-fn number_of(name: &str, line: &str) -> Option<u64> {
+/// The number of a whole line of a counter.
+pub(crate) fn number_of(name: &str, line: &str) -> Option<u64> {
     let (number, filler) = line.strip_prefix(name)?.strip_prefix(' ')?.split_once(' ')?;
     let number: u64 = number.parse().ok()?;
     let length = (number % 90) as usize;
