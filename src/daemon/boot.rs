@@ -7,7 +7,7 @@ use super::link::Link;
 use super::options::{self, Options};
 use super::reactor::{Job, Reactor, STREAMS, WAKER};
 use super::runs::Runs;
-use super::{auto_logs, outcome, pidfile};
+use super::{auto_logs, outcome, pidfile, unbuilt};
 use crate::config::{self, Loaded};
 use crate::core::{Core, Input};
 use crate::keeper::Start;
@@ -110,6 +110,7 @@ fn first(mut link: Link, keeper: Pid, handed: &HandOver) -> Result<Box<Reactor>,
     }
     auto_logs::clean(&mut reactor);
     auto_logs::make(&mut reactor, &mut fleet);
+    unbuilt::keep_back(&mut reactor, &mut fleet);
     if daemonized {
         reactor.log(Level::Info, "daemonizing the supervisord process");
         enter_daemon_places(&mut reactor);

@@ -23,6 +23,7 @@ mod resume;
 mod runs;
 mod store;
 mod sweep;
+mod unbuilt;
 
 use crate::keeper;
 use crate::model::Pid;

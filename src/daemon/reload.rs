@@ -1,9 +1,9 @@
 //! HUP: the configuration is read again, checked, and only a good one replaces what runs.
 
 use super::activate::Activated;
-use super::auto_logs;
 use super::reactor::{Job, Reactor};
 use super::store::Store;
+use super::{auto_logs, unbuilt};
 use crate::config::{self, Loaded};
 use crate::core::{Input, Phase};
 use crate::model::spec::{FleetSpec, Settings};
@@ -49,7 +49,8 @@ impl Reactor {
             self.read_configuration();
             return;
         }
-        for diagnostic in &loaded.diagnostics {
+        let shown = loaded.diagnostics.iter().filter(|diagnostic| !diagnostic.upstream);
+        for diagnostic in shown {
             let level = if diagnostic.is_error() { Level::Error } else { Level::Warn };
             self.log(level, &diagnostic.to_string());
         }
@@ -92,6 +93,7 @@ impl Reactor {
         auto_logs::clean(self);
         self.settings = settings;
         auto_logs::make(self, &mut fleet);
+        unbuilt::keep_back(self, &mut fleet);
         self.common.server_url = self.settings.daemon.serverurl.clone();
         if let Err(error) = self.activate(fleet, Some(&header)) {
             let text =
