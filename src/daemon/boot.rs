@@ -96,11 +96,7 @@ fn first(mut link: Link, keeper: Pid, handed: &HandOver) -> Result<Box<Reactor>,
         Pool::create().map_err(|e| refuse(outcome::SYSTEM, &format!("cannot make log buffers: {e}")))?;
     let mut reactor = assemble(link, keeper, Parts { settings, options, limits, pool, echo })?;
     wait_for_main_log(&mut reactor)?;
-    for (level, lines) in
-        [(Level::Critical, &loaded.criticals), (Level::Warn, &loaded.warnings), (Level::Info, &loaded.infos)]
-    {
-        lines.iter().for_each(|line| reactor.log(level, line));
-    }
+    reactor.log_findings(&loaded);
     became.iter().for_each(|line| reactor.log(Level::Info, line));
     if identity::is_root() && reactor.settings.daemon.user.is_none() {
         let text = "Supervisor is running as root.  Privileges were not dropped because no user is specified in \
@@ -259,7 +255,7 @@ pub(super) fn assemble(link: Link, keeper: Pid, parts: Parts) -> Result<Box<Reac
         inputs: VecDeque::new(),
         sweeps: Vec::new(),
         look_again_at: None,
-        next_settings: None,
+        next: None,
         loading: false,
         load_again: false,
         anew_wanted: false,

@@ -71,7 +71,7 @@ pub(super) struct Reactor {
     pub(super) sweeps: Vec<(RunId, Option<Signal>)>,
     pub(super) look_again_at: Option<Time>,
     /// A checked configuration that waits until everything is stopped.
-    pub(super) next_settings: Option<Settings>,
+    pub(super) next: Option<Box<Loaded>>,
     /// Whether the configuration is being read again, and whether somebody asked once more meanwhile.
     pub(super) loading: bool,
     pub(super) load_again: bool,

@@ -54,21 +54,21 @@ impl Reactor {
             let level = if diagnostic.is_error() { Level::Error } else { Level::Warn };
             self.log(level, &diagnostic.to_string());
         }
-        match loaded.settings {
-            Some(settings) if std::mem::take(&mut self.anew_wanted) => {
-                self.next_settings = Some(settings);
-                self.begin_anew();
-            }
-            Some(settings) => {
-                self.next_settings = Some(settings);
-                self.inputs.push_back(Input::Signal(Signal::HUP));
+        match &loaded.settings {
+            Some(_) => {
+                self.next = Some(Box::new(loaded));
+                match std::mem::take(&mut self.anew_wanted) {
+                    true => self.begin_anew(),
+                    false => self.inputs.push_back(Input::Signal(Signal::HUP)),
+                }
             }
             None if std::mem::take(&mut self.anew_wanted) => {
                 self.log(
                     Level::Error,
                     "the configuration cannot be used, see above; the old one is used again",
                 );
-                self.next_settings = self.store.as_ref().and_then(activated_settings);
+                let settings = self.store.as_ref().and_then(activated_settings);
+                self.next = Some(Box::new(Loaded { settings, ..Loaded::default() }));
                 self.begin_anew();
             }
             None => {
@@ -77,19 +77,33 @@ impl Reactor {
         }
     }
 
+    /// Writes what supervisord logs about a configuration (supervisor 4.3 `options.py`, `parse_infos`).
+    pub(super) fn log_findings(&mut self, loaded: &Loaded) {
+        let all = [
+            (Level::Critical, &loaded.criticals),
+            (Level::Warn, &loaded.warnings),
+            (Level::Info, &loaded.infos),
+        ];
+        for (level, lines) in all {
+            lines.iter().for_each(|line| self.log(level, line));
+        }
+    }
+
     /// Everything is stopped: puts the waiting configuration in force.
     pub(super) fn begin_anew(&mut self) {
-        let Some(mut settings) = self.next_settings.take() else {
+        let Some(mut loaded) = self.next.take() else {
             // The reactor that had checked it died meanwhile.
             self.anew_wanted = true;
             self.read_configuration();
             return;
         };
+        let Some(mut settings) = loaded.settings.take() else { return };
         let mut fleet = std::mem::take(&mut settings.fleet);
         // What cannot change while the process lives stays as it is.
         settings.daemon.nodaemon = self.settings.daemon.nodaemon;
         let header = self.core.header();
         self.reopen_main_log(&settings);
+        self.log_findings(&loaded);
         auto_logs::clean(self);
         self.settings = settings;
         auto_logs::make(self, &mut fleet);
