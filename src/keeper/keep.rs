@@ -10,7 +10,7 @@ use crate::sys::process::{self, Alone, Forked, Limited};
 use crate::sys::signals::{self, SignalPipe};
 use crate::sys::spawn::{self, ChildStreams, NOTE_SIZE_BYTES};
 use crate::sys::watch::Exits;
-use crate::sys::{clock, fd, fdpass, identity, pipes};
+use crate::sys::{clock, fd, fdpass, identity, pipe};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -27,6 +27,10 @@ const TERMS_MAX: u32 = 3;
 const STILLBORN_MAX: u64 = 5;
 /// Above this many runs their output pipes are small: a user's pipe pages are limited (pipe(7)).
 const RUNS_WITH_BIG_PIPES_MAX: usize = 400;
+/// Size of an output pipe above that number, in bytes.
+const SMALL_PIPE_BYTES: usize = 16 * 1024;
+/// Size of a stdin pipe, in bytes: a page, because most programs are never written to.
+const STDIN_PIPE_BYTES: usize = 4096;
 /// How often processes are asked for that are not our children and cannot be waited for.
 const ASK_EVERY: Duration = Duration::from_secs(1);
 /// Exit code when the reactor never came up.
@@ -67,6 +71,8 @@ pub(super) struct Keeper {
     reactor: Option<Reactor>,
     signals: SignalPipe,
     notes: (OwnedFd, OwnedFd),
+    /// For streams that nobody wants.
+    null: OwnedFd,
     /// Processes that are not our children: a lost keeper's.
     watched: Exits,
     respawn: Respawn,
@@ -105,6 +111,8 @@ impl Keeper {
     }
 
     fn prepare(start: fn(Start) -> i32) -> io::Result<Keeper> {
+        signals::reset_dispositions();
+        signals::ignore(&[Signal::PIPE])?;
         process::adopt_orphans();
         let notes = fd::pipe()?;
         fd::set_nonblocking(&notes.0, true)?;
@@ -117,6 +125,7 @@ impl Keeper {
             reactor: None,
             signals: SignalPipe::catch(&CAUGHT)?,
             notes,
+            null: File::options().read(true).write(true).open("/dev/null")?.into(),
             watched: Exits::default(),
             respawn: Respawn::default(),
             respawn_at: None,
@@ -230,8 +239,9 @@ impl Keeper {
         self.table = Table::default();
         process::new_session();
         process::set_name(c"visord-reactor");
-        // Signals reach the daemon through the keeper alone, so that none is taken twice.
-        let _ = signals::ignore(&CAUGHT[..CAUGHT.len() - 1]);
+        // Signals reach the daemon through the keeper alone, so that none is taken twice; and the keeper's handler
+        // would write into whatever has its pipe's number here.
+        let _ = signals::ignore(&CAUGHT);
         (self.start)(start)
     }
 
@@ -390,11 +400,7 @@ impl Keeper {
     ) -> Result<(Pid, u64, RunFds), (io::Error, bool)> {
         let small = self.table.len() >= RUNS_WITH_BIG_PIPES_MAX;
         let ends = Ends::make(streams, small).map_err(|error| (error, true))?;
-        let stdin = match self.held.get(&held) {
-            Some(fd) => fd.as_fd(),
-            None => ends.stdin.as_fd(),
-        };
-        let child = ChildStreams { stdin, stdout: ends.stdout.as_fd(), stderr: ends.stderr() };
+        let child = ends.child_streams(self.held.get(&held), self.null.as_fd());
         let mask = signals::block_all().map_err(|error| (error, false))?;
         let born_ns = clock::since_boot_ns();
         let forked = self.alone.fork();
@@ -465,43 +471,44 @@ fn read_groups(file: &File) -> Vec<u32> {
 
 /// The two ends of a child's streams.
 struct Ends {
-    stdin: OwnedFd,
-    stdout: OwnedFd,
-    separate_stderr: Option<OwnedFd>,
+    stdin: Option<OwnedFd>,
+    stdout: Option<OwnedFd>,
+    stderr: Option<OwnedFd>,
+    merged: bool,
     kept: RunFds,
 }
 
 impl Ends {
     fn make(streams: Streams, small: bool) -> io::Result<Ends> {
         let mut kept = Vec::with_capacity(streams.kept());
-        let null = || File::options().read(true).write(true).open("/dev/null").map(OwnedFd::from);
-        let stdin = if streams.has(Streams::STDIN) {
+        let mut stdin = None;
+        if streams.has(Streams::STDIN) {
             let (read, write) = fd::pipe()?;
-            pipes::shrink_to_a_page(&write);
+            pipe::set_capacity(&write, STDIN_PIPE_BYTES).unwrap_or_default();
             kept.push(write);
-            read
-        } else {
-            null()?
-        };
-        let mut output = |bit| -> io::Result<OwnedFd> {
+            stdin = Some(read);
+        }
+        let mut output = |bit| -> io::Result<Option<OwnedFd>> {
             if !streams.has(bit) {
-                return null();
+                return Ok(None);
             }
             let (read, write) = fd::pipe()?;
             if small {
-                pipes::shrink_for_many(&read);
+                pipe::set_capacity(&read, SMALL_PIPE_BYTES).unwrap_or_default();
             }
             fd::set_nonblocking(&read, true)?;
             kept.push(read);
-            Ok(write)
+            Ok(Some(write))
         };
-        let stdout = output(Streams::STDOUT)?;
-        let separate_stderr =
-            if streams.has(Streams::STDERR_TO_STDOUT) { None } else { Some(output(Streams::STDERR)?) };
-        Ok(Ends { stdin, stdout, separate_stderr, kept })
+        let (stdout, stderr) = (output(Streams::STDOUT)?, output(Streams::STDERR)?);
+        Ok(Ends { stdin, stdout, stderr, merged: streams.has(Streams::STDERR_TO_STDOUT), kept })
     }
 
-    fn stderr(&self) -> BorrowedFd<'_> {
-        self.separate_stderr.as_ref().unwrap_or(&self.stdout).as_fd()
+    /// Returns the child's ends; `held` takes the place of stdin, and `null` of what nobody wants.
+    fn child_streams<'a>(&'a self, held: Option<&'a OwnedFd>, null: BorrowedFd<'a>) -> ChildStreams<'a> {
+        let or_null = |end: Option<&'a OwnedFd>| end.map_or(null, |fd| fd.as_fd());
+        let stdout = or_null(self.stdout.as_ref());
+        let stderr = if self.merged { stdout } else { or_null(self.stderr.as_ref()) };
+        ChildStreams { stdin: or_null(held.or(self.stdin.as_ref())), stdout, stderr }
     }
 }

@@ -13,7 +13,6 @@ pub mod memfile;
 pub mod memory;
 pub mod open;
 pub mod pipe;
-pub mod pipes;
 pub mod process;
 pub mod shm;
 pub mod signals;

@@ -5,10 +5,13 @@ use crate::sys::fd;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, sigaction, sigprocmask};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
 /// The write end that the handler uses; -1 before there is one.
 static PIPE: AtomicI32 = AtomicI32::new(-1);
+
+/// The signals that are caught, as bits: a child must not run the handler, which writes into our pipe.
+static CAUGHT: AtomicU64 = AtomicU64::new(0);
 
 /// Highest signal number that dispositions are reset for.
 const SIGNAL_MAX: i32 = if cfg!(target_os = "linux") { 64 } else { 31 };
@@ -35,6 +38,7 @@ impl SignalPipe {
             let signal = nix::sys::signal::Signal::try_from(signal.0)?;
             // SAFETY: the handler calls nothing but write(2) and keeps errno, so it may run at any time.
             unsafe { sigaction(signal, &action) }?;
+            CAUGHT.fetch_or(1 << signal as u32, Ordering::Relaxed);
         }
         Ok(SignalPipe { read, _write: write })
     }
@@ -84,7 +88,7 @@ pub fn restore(mask: &SigSet) -> io::Result<()> {
     Ok(sigprocmask(SigmaskHow::SIG_SETMASK, Some(mask), None)?)
 }
 
-/// Puts every signal back to its default disposition. Async-signal-safe.
+/// Puts every signal back to its default disposition: what visord was started with is not the programs' business.
 pub fn reset_dispositions() {
     for number in 1..=SIGNAL_MAX {
         // SAFETY: SIG_DFL for a signal number; KILL and STOP fail with EINVAL, as do the C library's own.
@@ -97,6 +101,16 @@ pub fn reset_dispositions() {
         let no_old = std::ptr::null_mut::<u64>();
         // SAFETY: the kernel reads 32 bytes of a live array and writes nothing; 8 is the size of its mask.
         unsafe { libc::syscall(libc::SYS_rt_sigaction, number, default.as_ptr(), no_old, 8) };
+    }
+}
+
+/// Puts what this process changed back to default: the caught signals, and SIGPIPE, which Rust programs ignore.
+/// Async-signal-safe.
+pub fn reset_own() {
+    let changed = CAUGHT.load(Ordering::Relaxed) | (1 << libc::SIGPIPE);
+    for number in (1..=SIGNAL_MAX).filter(|number| *number < 64 && changed & (1 << number) != 0) {
+        // SAFETY: SIG_DFL for a signal number.
+        unsafe { libc::signal(number, libc::SIG_DFL) };
     }
 }
 

@@ -171,7 +171,7 @@ pub fn decode_note(note: &[u8; NOTE_SIZE_BYTES]) -> (u64, u32, i32) {
 ///
 /// A failure is written to descriptor 2 in supervisord's words, told over `notes`, and ends in exit code 127.
 pub fn enter(run: u64, image: BorrowedFd<'_>, streams: &ChildStreams<'_>, notes: BorrowedFd<'_>) -> ! {
-    signals::reset_dispositions();
+    signals::reset_own();
     process::new_session();
     let (stage, errno) = match become_program(image, streams) {
         Err(failed) => failed,
@@ -376,6 +376,8 @@ mod tests {
         // SAFETY: the child calls only `enter`, which is made for a copy of any process.
         let forked = unsafe { process::fork() }?;
         let process::Forked::Parent(pid) = forked else {
+            // As a keeper does when it begins; here the test program's own must stay.
+            signals::reset_dispositions();
             let streams = ChildStreams { stdin: read.as_fd(), stdout: write.as_fd(), stderr: write.as_fd() };
             enter(7, stored.as_fd(), &streams, notes_write.as_fd());
         };

@@ -171,7 +171,7 @@ mod tests {
     fn the_end_of_somebody_elses_child_is_seen() -> std::io::Result<()> {
         // The shell is the parent; its child is watched, and told of when the shell has reaped it.
         let mut shell = Command::new("sh")
-            .args(["-c", "sh -c 'read x; exit 42' & echo $!; wait; read y"])
+            .args(["-c", "sleep 1000 & echo $!; wait; read y"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
