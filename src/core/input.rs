@@ -63,8 +63,9 @@ pub enum Input {
         /// The system's word for it, `EPERM`.
         errno: String,
     },
-    /// After [`super::Core::restore`]: everything that the keeper knows of old runs was told again as
-    /// `Spawned` and `Exited`. What is still unanswered now was lost, and is asked for once more.
+    /// A keeper and a reactor have found each other, one of them being new, and everything that is known of old
+    /// runs was told again as `Spawned` and `Exited`. What is still unanswered now was lost, and is asked for
+    /// once more. To be given before anything is asked of the keeper in consequence of a later input.
     HandedOver,
     /// A signal was sent to the daemon. A HUP is passed on only when the new configuration was found good.
     Signal(Signal),

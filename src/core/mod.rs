@@ -125,7 +125,7 @@ pub struct Core {
     shortage: Shortage,
     /// Restored processes without a record, until the keeper has told all it knows.
     unborn: BTreeSet<ProcessId>,
-    /// Runs that were restored, until then: answers about them may have been lost.
+    /// Preparations that a reactor before this one asked its workers for, until then.
     inherited: BTreeSet<RunId>,
     booted: bool,
     closing: Option<Closing>,

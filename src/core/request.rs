@@ -151,14 +151,14 @@ impl Core {
         self.answer_all(id, &Reply::Refused(error.clone()));
     }
 
-    /// Answers everybody who waits for a process to start, because nothing will be started any more.
-    pub(super) fn answer_starts(&mut self, id: ProcessId) {
+    /// Answers everybody who waits for a process to start, which it will not.
+    pub(super) fn answer_starts(&mut self, id: ProcessId, reply: &Reply) {
         let Some(process) = self.table.get_mut(&id) else { return };
         let (stops, starts) =
             process.waiters.drain(..).partition::<Vec<_>, _>(|waiter| waiter.awaited == Awaited::Down);
         process.waiters = stops;
         for waiter in starts {
-            self.reply(waiter.id, Reply::ShuttingDown);
+            self.reply(waiter.id, reply.clone());
         }
     }
 

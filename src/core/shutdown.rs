@@ -82,7 +82,7 @@ impl Core {
         self.target = None;
         let ids: Vec<ProcessId> = self.table.keys().copied().collect();
         for id in ids {
-            self.answer_starts(id);
+            self.answer_starts(id, &Reply::ShuttingDown);
             self.call_off(id, actor);
         }
     }

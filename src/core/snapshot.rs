@@ -177,10 +177,7 @@ impl Core {
             core.restore_process(id, record, keeps_checks);
         }
         core.restore_queue();
-        core.inherited = core.runs.keys().copied().collect();
-        for (_, queued) in &core.queue {
-            core.inherited.remove(queued);
-        }
+        core.restore_inherited();
         let ending = header.finish.map(|ending| match ending {
             Ending::Exit => Finish::Exit,
             Ending::Reload => Finish::Reload,
@@ -254,17 +251,29 @@ impl Core {
 
     /// Queues the starts that were queued: they took their run numbers in the same order.
     fn restore_queue(&mut self) {
-        let queued = self.runs.iter().filter(|(_, id)| {
-            let state = self.table.get(id).map(|process| *process.state());
+        let is_queued = |state: &ProcState| {
             matches!(
                 state,
-                Some(
-                    ProcState::Starting { stage: Stage::Queued, .. }
-                        | ProcState::Checking { asked: false, .. }
-                )
+                ProcState::Starting { stage: Stage::Queued, .. } | ProcState::Checking { asked: false, .. }
             )
-        });
-        self.queue = queued.map(|(run, id)| (*id, *run)).collect();
+        };
+        self.queue = self.runs_in(is_queued).map(|(run, id)| (id, run)).collect();
+    }
+
+    /// Notes what was asked of workers that may have died.
+    fn restore_inherited(&mut self) {
+        let is_preparing = |state: &ProcState| {
+            matches!(
+                state,
+                ProcState::Starting { stage: Stage::Preparing, .. } | ProcState::Checking { asked: true, .. }
+            )
+        };
+        self.inherited = self.runs_in(is_preparing).map(|(run, _)| run).collect();
+    }
+
+    fn runs_in(&self, is_meant: impl Fn(&ProcState) -> bool) -> impl Iterator<Item = (RunId, ProcessId)> {
+        let owners = self.runs.iter().map(|(run, id)| (*run, *id));
+        owners.filter(move |(_, id)| self.table.get(id).is_some_and(|process| is_meant(process.state())))
     }
 
     fn restore_memory(&mut self, memory: Memory) {
@@ -279,33 +288,41 @@ impl Core {
     }
 
     /// Asks again for everything that is unanswered when the keeper has told all it knows: a spawn of which it
-    /// knows nothing never took place.
+    /// knows nothing never took place, nor will a tree be counted that it was not asked to watch. Preparations
+    /// are lost only with a reactor.
     pub(super) fn on_handed_over(&mut self) {
         self.boot();
         self.start_unborn();
-        for run in std::mem::take(&mut self.inherited) {
-            let Some(id) = self.runs.get(&run).copied() else { continue };
-            let Some(state) = self.table.get(&id).map(|process| *process.state()) else { continue };
-            match state {
-                ProcState::Checking { run, asked: true, .. } => {
+        let inherited = std::mem::take(&mut self.inherited);
+        let owned: Vec<(RunId, ProcessId)> = self.runs_in(|_| true).collect();
+        for (run, id) in owned {
+            match self.table.get(&id).map(|process| *process.state()) {
+                Some(
+                    ProcState::Checking { asked: true, .. }
+                    | ProcState::Starting { stage: Stage::Preparing, .. },
+                ) if inherited.contains(&run) => {
                     self.actions.push_back(Action::Prepare { run, process: id });
                 }
-                ProcState::Starting { run, stage: Stage::Preparing | Stage::Spawning } => {
+                Some(ProcState::Starting { run, stage: Stage::Spawning }) => {
                     let next = ProcState::Starting { run, stage: Stage::Preparing };
                     self.set_state(id, next, Actor::Policy, "");
                     self.actions.push_back(Action::Prepare { run: run.id, process: id });
                 }
-                ProcState::Stopping { step: Step::Unspawned, .. } => self.enter_stopped(id),
-                _ => match state.rest() {
-                    Rest::Clean => {}
-                    Rest::Left { run, .. } => self.actions.push_back(Action::Sweep { run, signal: None }),
-                    Rest::Busy(Sweep { run, killed, .. }) => {
-                        let signal = Some(if killed { Signal::KILL } else { Signal::TERM });
-                        self.actions.push_back(Action::Sweep { run, signal });
-                    }
-                },
+                Some(ProcState::Stopping { step: Step::Unspawned, .. }) => self.enter_stopped(id),
+                Some(state) => self.sweep_again(state.rest()),
+                None => {}
             }
         }
+    }
+
+    fn sweep_again(&mut self, rest: Rest) {
+        let (run, signal) = match rest {
+            Rest::Clean => return,
+            Rest::Left { run, .. } => (run, None),
+            Rest::Busy(Sweep { run, killed: false, .. }) => (run, Some(Signal::TERM)),
+            Rest::Busy(Sweep { run, .. }) => (run, Some(Signal::KILL)),
+        };
+        self.actions.push_back(Action::Sweep { run, signal });
     }
 }
 

@@ -3,7 +3,7 @@
 //! Must not know who may ask. Example: `self.stop(id, actor, "stop requested")` sends the stop signal to a running
 //! process, cancels the next attempt of one in BACKOFF, and does nothing to one that is down.
 
-use super::action::{Action, Scope};
+use super::action::{Action, Reply, Scope};
 use super::input::Actor;
 use super::process::{Desired, Process};
 use super::state::{ProcState, Rest, Run, Stage, Step, Sweep};
@@ -21,7 +21,7 @@ impl Core {
         match *process.state() {
             ProcState::Checking { shown, .. } => {
                 self.leave_checking(id, shown);
-                self.settle(id);
+                self.answer_starts(id, &Reply::AbnormalTermination);
             }
             ProcState::Starting { run, stage: Stage::Up } | ProcState::Running { run } => {
                 self.ask_to_stop(id, run, actor, cause);

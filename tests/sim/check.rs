@@ -165,11 +165,10 @@ impl Ledger {
                 if self.untouched.contains(run) {
                     return Err(format!("{action:?} for a program that did not change"));
                 }
-                if core.owner(*run).is_none() {
-                    Err(format!("{action:?} for a run that nobody owns"))
-                } else {
-                    Ok(())
+                if self.forgotten.contains(run) {
+                    return Err(format!("{action:?} for a run that is over"));
                 }
+                Ok(())
             }
             Action::Forget { run } => {
                 let is_new = self.forgotten.insert(*run);
@@ -268,6 +267,11 @@ impl Ledger {
         for (id, process) in core.processes() {
             self.processes.entry(id).or_default().state = Some(process.state().shown());
         }
+    }
+
+    /// Whether the core was told of the child of a run.
+    pub(crate) fn is_spawned(&self, run: RunId) -> bool {
+        self.spawned_at.contains_key(&run)
     }
 
     /// A run was released without the core.

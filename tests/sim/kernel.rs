@@ -2,7 +2,7 @@
 //! behind, and answers that come late and in any order that the keeper allows (a run's own news stay in order).
 
 use super::rng::Rng;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use visor::core::{Input, Scope, SpawnError};
 use visor::model::{ExitStatus, Pid, ProcessId, RunId, Signal};
 
@@ -291,6 +291,23 @@ impl Kernel {
             }
         }
         told
+    }
+
+    /// The keeper dies: what was on the way from and to it is lost, and children of which it had not told are
+    /// ended, because nobody could find them again.
+    pub(crate) fn lose_keeper(&mut self, is_known: impl Fn(RunId) -> bool) {
+        self.events.retain(|_, event| match event {
+            Event::Order(_) => false,
+            Event::News(input) => matches!(input, Input::Prepared { .. }),
+            Event::MainEnds(..) | Event::ChildEnds(_) => true,
+        });
+        self.runs.retain(|run, _| is_known(*run));
+        let prepared: BTreeSet<RunId> = self
+            .events
+            .values()
+            .filter_map(|event| if let Event::News(input) = event { input.run() } else { None })
+            .collect();
+        self.in_flight.retain(|run, _| prepared.contains(run));
     }
 
     /// Whether a main process lives that can be signalled.

@@ -5,7 +5,9 @@ use super::fleet;
 use super::kernel::{Event, Kernel, MS, Mood, Order};
 use super::rng::Rng;
 use std::collections::{BTreeMap, VecDeque};
-use visor::core::{Action, Actor, Core, Finish, Header, Input, Phase, Request, RequestId, Snapshot};
+use visor::core::{
+    Action, Actor, Core, Finish, Header, Input, Phase, ProcState, Request, RequestId, Snapshot, Stage,
+};
 use visor::model::record::RECORD_SIZE_BYTES;
 use visor::model::spec::FleetSpec;
 use visor::model::{ProcessId, ProcessRecord, RunId, Signal, Time, Uid, WallTime};
@@ -23,6 +25,8 @@ pub(crate) struct Twist {
     pub(crate) snapshots: bool,
     /// The wall clock jumps.
     pub(crate) wall_jumps: bool,
+    /// The keeper dies now and then.
+    pub(crate) keeper_deaths: bool,
 }
 
 /// A world.
@@ -106,8 +110,9 @@ impl World {
             920..=939 => self.now += self.rng.below(5000) * MS,
             940..=954 => self.load_fleet()?,
             955..=969 => self.restore()?,
-            970..=984 => self.kill_reactor()?,
-            985..=995 => self.give_stale()?,
+            970..=981 => self.kill_reactor()?,
+            982..=987 => self.kill_keeper()?,
+            988..=995 => self.give_stale()?,
             996 => self.storm()?,
             997 => self.end_by(Signal::HUP)?,
             998 => self.end_by(Signal::TERM)?,
@@ -149,13 +154,23 @@ impl World {
     }
 
     fn deliver(&mut self, input: Input) -> Result<(), String> {
-        if let Input::Prepared { run, result: Err(_) } | Input::SpawnFailed { run, .. } = &input {
-            self.kernel.in_flight.remove(run);
-        }
-        if let Input::Prepared { run, .. } | Input::Spawned { run, .. } = &input {
-            self.kernel.in_flight.remove(run);
+        match &input {
+            // An answer to a question that was asked twice may come when the spawn is asked for already.
+            Input::Prepared { run, .. } if !self.is_preparing(*run) => {}
+            Input::Prepared { run, .. } | Input::Spawned { run, .. } | Input::SpawnFailed { run, .. } => {
+                self.kernel.in_flight.remove(run);
+            }
+            _ => {}
         }
         self.give(input)
+    }
+
+    fn is_preparing(&self, run: RunId) -> bool {
+        let state = self.core.owner(run).and_then(|id| self.core.process(id)).map(|process| *process.state());
+        matches!(
+            state,
+            None | Some(ProcState::Checking { .. } | ProcState::Starting { stage: Stage::Preparing, .. })
+        )
     }
 
     /// Gives the core an input and carries out what it decides.
@@ -372,6 +387,20 @@ impl World {
         Ok(())
     }
 
+    /// Kills the keeper: the reactor starts another one, and finds out by itself what has ended.
+    fn kill_keeper(&mut self) -> Result<(), String> {
+        if !self.twist.keeper_deaths {
+            return Ok(());
+        }
+        self.note(|| "the keeper is killed".to_owned());
+        self.kernel.lose_keeper(|run| self.ledger.is_spawned(run));
+        self.forget_unowned()?;
+        for input in self.kernel.hand_over() {
+            self.give(input)?;
+        }
+        self.give(Input::HandedOver)
+    }
+
     /// A new reactor begins with what was stored and what the keeper tells.
     fn come_back(&mut self) -> Result<(), String> {
         self.died = false;
@@ -404,17 +433,24 @@ impl World {
         Ok(())
     }
 
-    /// Releases runs of which the restored core knows nothing: they are over, and were not yet forgotten.
-    fn release_unowned(&mut self) -> Result<(), String> {
+    /// What was forgotten needs no release any more: the order to do so was lost with the keeper.
+    fn forget_unowned(&mut self) -> Result<(), String> {
         let runs: Vec<RunId> = self.kernel.runs.keys().copied().collect();
         for run in runs.into_iter().filter(|run| self.core.owner(*run).is_none()) {
             if self.kernel.is_live(run) {
                 return Err(format!("nobody owns {run}, and it lives"));
             }
-            self.ledger.released(run);
             self.kernel.runs.remove(&run);
         }
         Ok(())
+    }
+
+    /// Releases runs of which the restored core knows nothing: they are over, and were not yet forgotten.
+    fn release_unowned(&mut self) -> Result<(), String> {
+        for run in self.kernel.runs.keys().filter(|run| self.core.owner(**run).is_none()) {
+            self.ledger.released(*run);
+        }
+        self.forget_unowned()
     }
 
     fn give_stale(&mut self) -> Result<(), String> {

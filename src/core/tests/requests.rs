@@ -74,6 +74,17 @@ fn a_stop_ends_the_wait_of_a_start() {
 }
 
 #[test]
+fn a_start_that_is_called_off_does_not_get_the_reason_of_an_earlier_failure() {
+    let mut bench = Bench::one(|spec| spec.startretries = 0);
+    bench.spawned();
+    bench.exit(1);
+    assert_eq!(bench.state(), State::Fatal);
+    bench.ask_start(true);
+    bench.ask_stop(true);
+    assert_eq!(bench.replies(), [(1, Reply::AbnormalTermination), (2, Reply::Done)]);
+}
+
+#[test]
 fn answers_by_state_are_supervisords() {
     let mut bench = stopped();
     assert_eq!(bench.ask_stop(true), Some(Reply::NotRunning));

@@ -70,6 +70,22 @@ fn a_spawn_of_which_the_keeper_knows_nothing_is_prepared_again() {
 }
 
 #[test]
+fn what_a_lost_keeper_was_asked_for_is_asked_of_the_next() {
+    let mut bench = Bench::one(|_| {});
+    bench.give(Input::HandedOver);
+    assert_eq!(bench.effects(), [""; 0], "our own workers still owe the answer");
+    let run = bench.run(WEB);
+    bench.give(Input::Prepared { run, result: Ok(()) });
+    bench.give(Input::HandedOver);
+    assert_eq!(bench.effects(), ["prepare"]);
+    bench.up();
+    bench.ask_stop(false);
+    bench.exit(0);
+    bench.give(Input::HandedOver);
+    assert_eq!(bench.effects(), ["sweep SIGTERM"]);
+}
+
+#[test]
 fn a_core_that_never_booted_boots_after_the_loss_of_its_reactor() {
     let mut bench = Bench::one(|_| {});
     bench.core = Core::new(bench.core.fleet());
