@@ -55,6 +55,17 @@ fn at_the_deadline_the_tree_is_killed_again_and_again_until_it_ends() {
 }
 
 #[test]
+fn a_process_that_has_gone_is_not_killed_because_the_news_came_late() {
+    let mut bench = Bench::one(|_| {});
+    bench.up();
+    bench.ask_stop(false);
+    bench.now.0 += 60_000_000_000;
+    bench.exit(0);
+    assert!(!bench.effects().contains(&"SIGKILL tree".to_owned()), "{:?}", bench.effects());
+    assert_eq!(bench.lines(), ["stopped: web (exit status 0)"]);
+}
+
+#[test]
 fn left_overs_that_ignore_the_stop_are_killed_at_the_same_deadline() {
     let mut bench = Bench::one(|_| {});
     bench.up();
