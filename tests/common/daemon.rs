@@ -225,10 +225,10 @@ impl Daemon {
     pub(crate) fn wait_running(&self, name: &str) -> i32 {
         self.wait_for(&format!("success: {name} entered RUNNING state"));
         let pid = self.pid_of(name);
-        // With startsecs=0 it may be called RUNNING between fork and exec.
+        // With startsecs=0 it may be called RUNNING between fork and exec; within the exec it has no command line.
         let daemon = proc::exe(self.keeper());
-        let is_itself = || (!proc::alive(pid) || proc::exe(pid) != daemon).then_some(pid);
-        wait::until(LONG, "the exec", is_itself)
+        let is_itself = || proc::exe(pid) != daemon && !proc::command_line(pid).is_empty();
+        wait::until(LONG, "the exec", || (!proc::alive(pid) || is_itself()).then_some(pid))
     }
 
     /// The index that the next line will have.
