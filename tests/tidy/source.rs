@@ -98,7 +98,7 @@ pub(crate) fn occurrences(code: &str, word: &str) -> Vec<usize> {
     let whole = |&(start, _): &(usize, &str)| {
         let before = code[..start].chars().next_back();
         let after = code[start + word.len()..].chars().next();
-        !(first_joins && joins(before)) && !(last_joins && joins(after))
+        !(first_joins && joins(before) || last_joins && joins(after))
     };
     code.match_indices(word).filter(whole).map(|(start, _)| start).collect()
 }
@@ -176,7 +176,7 @@ fn literal_or_comment(bytes: &[u8], at: usize) -> Option<usize> {
     if rest[0] == b'"' {
         return Some(at + quoted(rest, b'"'));
     }
-    if rest[0] == b'r' && !in_word || rest.starts_with(b"br") && !in_word {
+    if !in_word && (rest[0] == b'r' || rest.starts_with(b"br")) {
         return raw_string(rest).map(|length| at + length);
     }
     let is_char = rest[0] == b'\''
