@@ -1,7 +1,7 @@
 //! Effective settings as JSON, in the shape of the oracle that asks the real supervisord.
 //!
 //! `visorctl check --dump` prints it; a test compares it with the oracle over many files. Must not decide
-//! anything: it shows what [`super::load`] found, in upstream's words and units.
+//! anything: it shows what [`super::load()`] found, in upstream's words and units.
 
 use super::load::Loaded;
 use crate::model::spec::{

@@ -2,7 +2,7 @@
 //!
 //! Knows supervisord's dialect and Visor's keys; must not know the system (it is asked through
 //! [`crate::model::Host`]), the state of any process, or how a setting is carried out. The way of a file:
-//! [`ini`] reads lines, [`include`] collects files into one [`document`], [`keys`] says what each key means,
+//! [`ini`] reads lines, [`mod@include`] collects files into one [`document`], [`keys`] says what each key means,
 //! [`expand`] and [`value`] turn its text into a value, [`check`] builds the settings, [`diff`] compares two.
 //!
 //! ```no_run

@@ -102,7 +102,7 @@ impl Process {
     }
 
     /// Whether a stop request does something: it is up, on its way up, or due to be started again. Wider than
-    /// [`State::is_running`] by the moment between an exit and its automatic restart.
+    /// [`State::is_running`](crate::model::State::is_running) by the moment between an exit and its automatic restart.
     #[must_use]
     pub fn is_stoppable(&self) -> bool {
         match &self.state {

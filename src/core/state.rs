@@ -21,9 +21,9 @@ pub struct Run {
 pub enum Stage {
     /// It waits until fewer starts are in flight.
     Queued,
-    /// [`Action::Prepare`] is not answered yet.
+    /// [`Action::Prepare`](crate::core::Action::Prepare) is not answered yet.
     Preparing,
-    /// [`Action::Spawn`] is not answered yet.
+    /// [`Action::Spawn`](crate::core::Action::Spawn) is not answered yet.
     Spawning,
     /// The child lives, and has not done so for `startsecs` yet.
     Up,
@@ -32,7 +32,7 @@ pub enum Stage {
 /// How far a stop has come while the main process may still live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// [`Action::Spawn`] is not answered yet: the child is stopped as soon as there is one.
+    /// [`Action::Spawn`](crate::core::Action::Spawn) is not answered yet: the child is stopped as soon as there is one.
     Unspawned,
     /// The stop signal was sent.
     Asked {
@@ -86,7 +86,7 @@ pub enum ProcState {
     Checking {
         /// The run that it may become.
         run: RunId,
-        /// Whether [`Action::Prepare`] was sent.
+        /// Whether [`Action::Prepare`](crate::core::Action::Prepare) was sent.
         asked: bool,
         /// The state before, which is the state that clients see.
         shown: State,
