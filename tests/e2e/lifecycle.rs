@@ -176,10 +176,10 @@ fn help_and_version_exit_0() {
     for flag in ["-h", "-?", "--help"] {
         let output = setup.run(&[flag]);
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(
-            output.status.success() && text.contains("-l/--logfile FILENAME -- use FILENAME as"),
-            "{flag}: {output:?}"
-        );
+        for phrase in ["supervisord -- run a set of applications", "-l/--logfile FILENAME -- use FILENAME as"]
+        {
+            assert!(output.status.success() && text.contains(phrase), "{flag}: no {phrase:?} in {text}");
+        }
     }
     let output = setup.run(&["-v"]);
     assert!(output.status.success() && !output.stdout.is_empty(), "{output:?}");
