@@ -26,7 +26,6 @@ pub struct Group {
     pub(super) spec: GroupSpec,
     /// Its processes in definition order.
     pub(super) members: Vec<ProcessId>,
-    pub(super) by_name: BTreeMap<String, ProcessId>,
     /// How many of them are not in one of supervisord's stopped states.
     pub(super) live: usize,
     /// Whether it is being stopped in order to be removed.
@@ -68,7 +67,8 @@ impl Core {
     /// Returns the process called `name` of a group.
     #[must_use]
     pub fn find(&self, group: &str, name: &str) -> Option<ProcessId> {
-        self.group(group)?.by_name.get(name).copied()
+        let members = &self.group(group)?.members;
+        members.iter().copied().find(|id| self.name(*id) == name)
     }
 
     /// Returns the configuration in force: what a restored core must be given back.
@@ -130,9 +130,7 @@ impl Core {
         }
         let id = GroupId(self.next_group);
         self.next_group += 1;
-        let mut by_name = BTreeMap::new();
         for (process, process_id) in spec.processes.iter().zip(ids) {
-            by_name.insert(process.name.clone(), *process_id);
             self.table.insert(*process_id, Process::new(process.clone(), id));
         }
         let at = self.order.partition_point(|other| {
@@ -140,7 +138,7 @@ impl Core {
         });
         self.order.insert(at, id);
         self.group_ids.insert(spec.name.clone(), id);
-        self.groups.insert(id, Group { spec, members: ids.to_vec(), by_name, live: 0, leaving: false });
+        self.groups.insert(id, Group { spec, members: ids.to_vec(), live: 0, leaving: false });
         self.mark_header();
         Some(id)
     }

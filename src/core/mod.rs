@@ -41,8 +41,8 @@
 //! before `startsecs` was over must not be called RUNNING, and one that has gone must not be killed, because the
 //! news came late. The shell sleeps until [`Core::next_deadline`]; there are no ticks.
 //!
-//! **Order.** Starts go by priority upwards, stops downwards, and the end of the daemon takes one group at a
-//! time (`shutdown.rs`). A configuration that replaces another (`fleet.rs`) stops what is gone or different,
+//! **Order.** Starts go by priority upwards, stops downwards, and the end of the daemon takes one priority
+//! after the other (`shutdown.rs`). A configuration that replaces another (`fleet.rs`) stops what is gone or different,
 //! starts what is new, and does not touch the rest.
 //!
 //! **Memory.** Each process has a record of fixed size; `snapshot.rs` turns the core into records and back.

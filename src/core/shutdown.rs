@@ -1,7 +1,7 @@
 //! The orderly end of everything, for good or to begin anew.
 //!
-//! Groups go by priority downwards, strictly one at a time: the next is asked when every process of the one before
-//! is down; inside a group all are asked at once, in descending priority (supervisor 4.3 supervisord.py
+//! Groups go by priority downwards, those of one priority together: the next are asked when every process of those
+//! before is down; inside a group all are asked at once, in descending priority (supervisor 4.3 supervisord.py
 //! `runforever`, `ordered_stop_groups_phase_1`). What has not come up yet is called off at once, everywhere.
 //! Nobody's patience counts but each program's `stopwaitsecs`, so the end comes in bounded time.
 
@@ -36,8 +36,8 @@ pub(super) struct Closing {
     pub(super) actor: Actor,
     /// Groups that are not known to be down, the next one last.
     remaining: Vec<GroupId>,
-    /// The group that was asked to stop.
-    asked: Option<GroupId>,
+    /// The priority whose groups were asked to stop.
+    asked: Option<i64>,
     pub(super) report_at: Time,
     is_done: bool,
 }
@@ -116,25 +116,39 @@ impl Core {
         }
     }
 
-    /// Asks the next group to stop when the one before is down, and finishes after the last.
+    /// Asks the groups of the next priority to stop when those before are down, and finishes after the last.
+    ///
+    /// Groups of one priority stop together: supervisord takes one at a time (`ordered_stop_groups_phase_1`),
+    /// which makes a thousand programs of the default priority wait for each other without a reason.
     pub(super) fn close_on(&mut self) {
         while let Some(closing) = self.closing.as_mut().filter(|closing| !closing.is_done) {
-            let (actor, finish) = (closing.actor, closing.finish);
-            let Some(group) = closing.remaining.last().copied() else {
+            let (actor, finish, asked) = (closing.actor, closing.finish, closing.asked);
+            let Some(last) = closing.remaining.last().copied() else {
                 closing.is_done = true;
                 return self.finish(finish);
             };
-            if closing.asked != Some(group) {
-                closing.asked = Some(group);
-                for id in self.stop_order(group) {
-                    self.stop(id, actor, "the daemon ends");
-                }
+            let priority = self.groups.get(&last).map(|group| group.spec.priority);
+            if asked != priority {
+                self.stop_priority(priority, actor);
             }
-            if self.groups.get(&group).is_some_and(|group| group.live > 0) {
+            if self.groups.get(&last).is_some_and(|group| group.live > 0) {
                 return;
             }
             if let Some(closing) = &mut self.closing {
                 closing.remaining.pop();
+            }
+        }
+    }
+
+    /// Asks the last of the remaining groups to stop, as far as they have this priority.
+    fn stop_priority(&mut self, priority: Option<i64>, actor: Actor) {
+        let Some(closing) = &mut self.closing else { return };
+        closing.asked = priority;
+        let of_priority = |group: &&GroupId| self.groups.get(group).map(|g| g.spec.priority) == priority;
+        let batch: Vec<GroupId> = closing.remaining.iter().rev().take_while(of_priority).copied().collect();
+        for group in batch {
+            for id in self.stop_order(group) {
+                self.stop(id, actor, "the daemon ends");
             }
         }
     }

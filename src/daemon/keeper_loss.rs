@@ -67,7 +67,8 @@ impl Reactor {
         }
         self.link.send(Request::Ready, Vec::new());
         self.end_unanswered();
-        self.inputs.push_back(Input::HandedOver);
+        // Before anything that waits: a spawn that is sent to the new keeper must not look like a lost one.
+        self.inputs.push_front(Input::HandedOver);
     }
 
     /// A child that the lost keeper may have made without telling us is ended: its pipes died with the keeper,

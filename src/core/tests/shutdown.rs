@@ -62,8 +62,8 @@ fn a_program_of_a_later_group_that_ends_meanwhile_is_not_restarted() {
 
 #[test]
 fn a_program_of_a_later_group_that_ends_too_early_is_given_up() {
-    let member = |name: &str| group(name, 1, vec![program(name)]);
-    let mut bench = Bench::fleet(vec![member("a"), member("b")]);
+    let member = |name: &str, priority| group(name, priority, vec![program(name)]);
+    let mut bench = Bench::fleet(vec![member("a", 1), member("b", 2)]);
     bench.spawned_of(ProcessId(0));
     bench.spawned_of(ProcessId(1));
     bench.give(Input::Signal(Signal::TERM));
@@ -71,6 +71,24 @@ fn a_program_of_a_later_group_that_ends_too_early_is_given_up() {
     bench.exit_of(ProcessId(0), 1);
     assert_eq!(bench.changes(), [(State::Starting, State::Backoff), (State::Backoff, State::Fatal)]);
     assert_eq!(bench.lines(), ["exited: a (exit status 1; not expected)"]);
+}
+
+#[test]
+fn groups_of_one_priority_stop_together_and_the_next_waits_for_all_of_them() {
+    let member = |name: &str, priority| {
+        let mut spec = program(name);
+        spec.stopasgroup = Some(true);
+        group(name, priority, vec![spec])
+    };
+    let mut bench = Bench::fleet(vec![member("a", 1), member("b", 9), member("c", 9)]);
+    (0..3).for_each(|id| bench.spawned_of(ProcessId(id)));
+    bench.pass_ms(1000);
+    bench.give(Input::Signal(Signal::TERM));
+    assert_eq!(signalled(&bench), ["c", "b"]);
+    bench.exit_of(ProcessId(2), 0);
+    assert_eq!(signalled(&bench), [""; 0]);
+    bench.exit_of(ProcessId(1), 0);
+    assert_eq!(signalled(&bench), ["a"]);
 }
 
 #[test]
