@@ -262,6 +262,12 @@ impl Daemon {
         last_pid(&self.lines(), name).expect("the line that was waited for")
     }
 
+    /// How many lines of the log file have this text: whole also where the echo was dropped, as when thousands of
+    /// lines come at once and we do not read as fast.
+    pub(crate) fn count_logged(&self, text: &str) -> usize {
+        self.sandbox.read("visord.log").lines().filter(|line| line.contains(text)).count()
+    }
+
     /// Sends a signal to the launched process.
     pub(crate) fn signal(&self, signal: Signal) {
         proc::signal(self.keeper(), signal);

@@ -19,7 +19,7 @@ pub(crate) fn start(name: &str, count: usize, section: &str) -> Daemon {
         "[program:many]\nprocess_name=%(program_name)s_%(process_num)04d\nnumprocs={count}\nstartsecs=0\n\
          stdout_logfile=NONE\nstderr_logfile=NONE\n{section}\n"
     ));
-    let running = || (daemon.count("success: many_") == count).then_some(());
+    let running = || (daemon.count_logged("success: many_") == count).then_some(());
     wait::until(Duration::from_secs(120), &format!("{count} programs to run"), running);
     daemon
 }
@@ -34,7 +34,7 @@ fn children_that_all_end_at_once_leave_no_zombie_and_are_all_told() {
         .collect();
     assert_eq!(children.len(), count);
     children.iter().for_each(|&pid| proc::signal(pid, Signal::SIGKILL));
-    let told = || (daemon.count("(terminated by SIGKILL; not expected)") == count).then_some(());
+    let told = || (daemon.count_logged("(terminated by SIGKILL; not expected)") == count).then_some(());
     wait::until(Duration::from_secs(60), "every end to be told", told);
     wait::until(LONG, "no zombie", || proc::zombies(daemon.keeper()).is_empty().then_some(()));
     assert!(children.iter().all(|&pid| proc::state(pid).is_none()), "a child is still there");
@@ -54,7 +54,7 @@ fn children_that_all_end_at_once_are_all_restarted() {
         .filter(|&pid| proc::command_line(pid).first().is_some_and(|word| word == "sleep"));
     sleepers.for_each(|pid| proc::signal(pid, Signal::SIGKILL));
     wait::until(Duration::from_secs(60), "all to run again", || {
-        (daemon.count("success: many_") == 2 * count).then_some(())
+        (daemon.count_logged("success: many_") == 2 * count).then_some(())
     });
     assert!(proc::zombies(daemon.keeper()).is_empty());
     daemon.stop();
