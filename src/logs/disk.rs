@@ -134,11 +134,11 @@ impl<T> Shared<T> {
     }
 
     fn push(&self, job: Job<T>) {
-        self.push_to(lock(&self.queue), job);
+        self.push_to(lock(&self.queue), [job]);
     }
 
-    fn push_to(&self, mut queue: MutexGuard<'_, Queue<T>>, job: Job<T>) {
-        queue.jobs.push_back(job);
+    fn push_to(&self, mut queue: MutexGuard<'_, Queue<T>>, jobs: impl IntoIterator<Item = Job<T>>) {
+        queue.jobs.extend(jobs);
         let asleep = std::mem::replace(&mut queue.idle, false);
         drop(queue);
         if asleep {
@@ -184,8 +184,8 @@ impl<T> Shared<T> {
 
 /// What the pump needs of the worker.
 pub trait Inlet: Send + Sync {
-    /// Hands a filled slot over.
-    fn submit(&self, slot: Slot);
+    /// Hands filled slots over, in their order, and leaves none.
+    fn submit(&self, slots: &mut Vec<Slot>);
     /// Says that a stream has ended; everything of it was handed over.
     fn end(&self, stream: StreamId);
     /// Says that bytes were dropped before they came to a slot.
@@ -197,8 +197,8 @@ pub trait Inlet: Send + Sync {
 }
 
 impl<T: Send> Inlet for Shared<T> {
-    fn submit(&self, slot: Slot) {
-        self.push(Job::Slot(slot));
+    fn submit(&self, slots: &mut Vec<Slot>) {
+        self.push_to(lock(&self.queue), slots.drain(..).map(Job::Slot));
     }
 
     fn end(&self, stream: StreamId) {
@@ -270,7 +270,7 @@ impl<T: Send + 'static> Disk<T> {
             queue.jobs.push_back(Job::Lost(Lost { target: spec.target, bytes, in_line: false, why }));
         }
         queue.line_bytes += lines.len();
-        self.shared.push_to(queue, Job::Lines(sink, lines));
+        self.shared.push_to(queue, [Job::Lines(sink, lines)]);
     }
 
     /// Removes the file of a log and begins a new one; [`Event::Cleared`] answers.

@@ -1,6 +1,7 @@
 //! The bounded pool of journaled buffers, in memory that outlives this process.
 //!
-//! Slots are handed out last in, first out: a quiet daemon touches one and the same. Knows no streams.
+//! There are large slots for floods and small ones for lines, because many programs with a line each must not
+//! wait for one another. They are handed out last in, first out: a quiet daemon touches one and the same.
 //! Example: `Pool::create()?`, and its `fd()` goes to the keeper; after a crash `Pool::adopt(fd)?`.
 
 use super::sink::StreamId;
@@ -11,20 +12,26 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Slots in a pool: enough for the disk to be busy while pipes are read, few enough that a frozen disk costs
-/// 1 MiB and no more.
-pub const SLOTS: usize = 16;
+/// Large slots in a pool: enough for the disk to be busy while pipes are read, few enough that a frozen disk
+/// costs 1 MiB and no more.
+pub const LARGE_SLOTS: usize = 16;
+
+/// Small slots in a pool: as many streams as are read before the disk worker has its turn.
+pub const SMALL_SLOTS: usize = 48;
+
+/// Bytes of data in a small slot: one page.
+pub const SMALL_BYTES: usize = PAGE;
+
+/// All slots.
+pub const SLOTS: usize = LARGE_SLOTS + SMALL_SLOTS;
 
 /// Slots that one stream may have under way, so that a flood leaves room for others.
 pub const SLOTS_PER_STREAM_MAX: usize = 6;
 
-/// How many slots must have come back before whoever waits for one is told.
-const WAKE_AT: usize = 3;
-
 /// Says that a file is a pool, and of which layout.
-const MAGIC: u64 = u64::from_be_bytes(*b"VISORLG1");
+const MAGIC: u64 = u64::from_be_bytes(*b"VISORLG2");
 
-const LENGTH: usize = PAGE + SLOTS * (HEADER_BYTES + SLOT_BYTES);
+const LENGTH: usize = PAGE + SLOTS * HEADER_BYTES + LARGE_SLOTS * SLOT_BYTES + SMALL_SLOTS * SMALL_BYTES;
 
 /// No stream uses the slot.
 const NOBODY: u64 = u64::MAX;
@@ -33,12 +40,40 @@ const NOBODY: u64 = u64::MAX;
 #[derive(Debug)]
 pub struct Pool {
     head: Region,
-    free: Mutex<Vec<Slot>>,
+    free: Mutex<Free>,
     left_over: Mutex<Vec<Slot>>,
     owners: [AtomicU64; SLOTS],
     /// Number of free slots at which somebody is to be told; 0 when nobody waits.
     wanted: AtomicUsize,
     first_sequence: u64,
+}
+
+/// The free slots of both sizes.
+#[derive(Debug, Default)]
+struct Free {
+    small: Vec<Slot>,
+    large: Vec<Slot>,
+}
+
+impl Free {
+    fn of(slots: Vec<Slot>) -> Free {
+        let (small, large) = slots.into_iter().partition(|slot| slot.capacity() <= SMALL_BYTES);
+        Free { small, large }
+    }
+
+    fn len(&self) -> usize {
+        self.small.len() + self.large.len()
+    }
+
+    /// Returns the slots of one size.
+    fn for_capacity(&mut self, bytes: usize) -> &mut Vec<Slot> {
+        if bytes <= SMALL_BYTES { &mut self.small } else { &mut self.large }
+    }
+
+    /// Returns the slots from which one for `len` bytes is taken: the small ones while they fit and last.
+    fn for_len(&mut self, len: usize) -> &mut Vec<Slot> {
+        if len <= SMALL_BYTES && !self.small.is_empty() { &mut self.small } else { &mut self.large }
+    }
 }
 
 impl Pool {
@@ -81,7 +116,7 @@ impl Pool {
         }
         Pool {
             head,
-            free: Mutex::new(free),
+            free: Mutex::new(Free::of(free)),
             left_over: Mutex::new(left_over),
             owners,
             wanted: AtomicUsize::new(0),
@@ -101,12 +136,12 @@ impl Pool {
         self.first_sequence
     }
 
-    /// Takes a free slot for `stream`; None when there is none or the stream has its share.
-    pub fn take(&self, stream: StreamId) -> Option<Slot> {
+    /// Takes a free slot for `len` bytes of `stream`; None when there is none or the stream has its share.
+    pub fn take(&self, stream: StreamId, len: usize) -> Option<Slot> {
         if self.used_by(stream) >= SLOTS_PER_STREAM_MAX {
             return None;
         }
-        let slot = self.lock().pop()?;
+        let slot = self.lock().for_len(len).pop()?;
         self.owners[slot.index].store(stream.0, Ordering::Relaxed);
         Some(slot)
     }
@@ -116,19 +151,20 @@ impl Pool {
         slot.free();
         self.owners[slot.index].store(NOBODY, Ordering::Relaxed);
         let mut free = self.lock();
-        free.push(slot);
+        free.for_capacity(slot.capacity()).push(slot);
         let wanted = self.wanted.load(Ordering::Relaxed);
         wanted > 0 && free.len() >= wanted && self.take_hunger()
     }
 
-    /// Asks to be told when slots have come back: several, for one at a time is a costly way to work. Returns
-    /// false when there is something to take already.
-    pub fn wait_for_slot(&self, stream: StreamId) -> bool {
-        let free = self.lock();
-        if !free.is_empty() && self.used_by(stream) < SLOTS_PER_STREAM_MAX {
+    /// Asks to be told when half of the slots that are under way have come back: one at a time is a costly way
+    /// to work. Returns false when there is one for `len` bytes already.
+    pub fn wait_for_slot(&self, stream: StreamId, len: usize) -> bool {
+        let mut free = self.lock();
+        if !free.for_len(len).is_empty() && self.used_by(stream) < SLOTS_PER_STREAM_MAX {
             return false;
         }
-        self.wanted.store(free.len() + WAKE_AT, Ordering::Relaxed);
+        let under_way = SLOTS - free.len();
+        self.wanted.store(free.len() + under_way.div_ceil(2), Ordering::Relaxed);
         true
     }
 
@@ -138,7 +174,7 @@ impl Pool {
         self.wanted.swap(0, Ordering::Relaxed) > 0
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Slot>> {
+    fn lock(&self) -> MutexGuard<'_, Free> {
         self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -156,16 +192,25 @@ impl Pool {
     /// Gives the memory of unused slots back to the system; the next one to be used keeps its first pages.
     pub fn discard_unused(&self) {
         let mut free = self.lock();
-        let last = free.len().saturating_sub(1);
-        for (place, slot) in free.iter_mut().enumerate() {
-            slot.discard(place == last);
-        }
+        let next = free.small.pop();
+        let Free { small, large } = &mut *free;
+        small.iter_mut().chain(large).for_each(|slot| slot.discard(false));
+        free.small.extend(next.map(|mut slot| {
+            slot.discard(true);
+            slot
+        }));
     }
+}
+
+/// The small slots come first.
+fn capacity(index: usize) -> usize {
+    if index < SMALL_SLOTS { SMALL_BYTES } else { SLOT_BYTES }
 }
 
 /// Cuts the memory into its first page and the slots in their order.
 fn cut(memory: SharedMem) -> (Region, Vec<Slot>) {
-    let lengths: Vec<usize> = std::iter::once(PAGE).chain([HEADER_BYTES, SLOT_BYTES].repeat(SLOTS)).collect();
+    let lengths: Vec<usize> =
+        std::iter::once(PAGE).chain((0..SLOTS).flat_map(|index| [HEADER_BYTES, capacity(index)])).collect();
     let mut regions = memory.into_regions(&lengths);
     let head = regions.remove(0);
     let mut regions = regions.into_iter();
@@ -179,14 +224,15 @@ fn cut(memory: SharedMem) -> (Region, Vec<Slot>) {
 #[cfg(test)]
 mod tests {
     use super::super::sink::Route;
-    use super::super::slot::Reading;
+    use super::super::slot::{Outlet, Reading};
     use super::*;
+    use std::sync::Arc;
 
     type Test = Result<(), Box<dyn std::error::Error>>;
 
     fn fill(slot: &mut Slot, sequence: u64, bytes: &[u8]) {
-        let route = Route::default().encode();
-        let reading = Reading { sequence, stream: StreamId(7), route: &route, len: bytes.len() };
+        let outlet = Arc::new(Outlet::new(Route::default()));
+        let reading = Reading { sequence, stream: StreamId(7), outlet: &outlet, len: bytes.len() };
         slot.begin(reading, &[0xff; 16]).copy_from_slice(bytes);
         slot.filled(bytes.len());
     }
@@ -199,8 +245,8 @@ mod tests {
     #[test]
     fn what_was_under_way_is_found_again_in_order() -> Test {
         let pool = Pool::create()?;
-        let [mut a, mut b, c] = [pool.take(StreamId(7)), pool.take(StreamId(7)), pool.take(StreamId(7))]
-            .map(|slot| slot.ok_or("no slot"));
+        let [mut a, mut b, c] =
+            [5000, 6, 6].map(|len| pool.take(StreamId(7), len)).map(|slot| slot.ok_or("no slot"));
         fill(a.as_mut().map_err(|e| *e)?, 12, b"second");
         fill(b.as_mut().map_err(|e| *e)?, 11, b"first");
         let fd = pool.fd().try_clone_to_owned()?;
@@ -225,19 +271,30 @@ mod tests {
     fn a_stream_gets_its_share_and_no_more() -> Test {
         let pool = Pool::create()?;
         let mut taken = Vec::new();
-        while let Some(slot) = pool.take(StreamId(1)) {
+        while let Some(slot) = pool.take(StreamId(1), 1) {
             taken.push(slot);
         }
         assert_eq!(taken.len(), SLOTS_PER_STREAM_MAX);
         for stream in 2.. {
-            let Some(slot) = pool.take(StreamId(stream)) else { break };
+            let Some(slot) = pool.take(StreamId(stream), 1) else { break };
             taken.push(slot);
         }
-        assert_eq!(taken.len(), SLOTS);
-        assert!(pool.wait_for_slot(StreamId(99)));
-        let told: Vec<bool> = taken.drain(..WAKE_AT).map(|slot| pool.give_back(slot)).collect();
-        assert_eq!(told, [false, false, true], "told once, when there are several");
-        assert!(!pool.wait_for_slot(StreamId(99)) && !pool.take_hunger());
+        assert_eq!(taken.len(), SLOTS, "small ones first, then large ones");
+        assert!(pool.wait_for_slot(StreamId(99), 1));
+        let told: Vec<bool> = taken.drain(..).map(|slot| pool.give_back(slot)).collect();
+        let when = told.iter().position(|told| *told);
+        assert_eq!((when, told.iter().filter(|told| **told).count()), (Some(SLOTS / 2 - 1), 1), "told once");
+        assert!(!pool.wait_for_slot(StreamId(99), 1) && !pool.take_hunger());
+        Ok(())
+    }
+
+    #[test]
+    fn a_large_read_waits_for_a_large_slot() -> Test {
+        let pool = Pool::create()?;
+        let taken: Vec<Slot> =
+            (0..).map_while(|stream| pool.take(StreamId(stream), SMALL_BYTES + 1)).collect();
+        assert_eq!(taken.len(), LARGE_SLOTS);
+        assert!(pool.wait_for_slot(StreamId(99), SMALL_BYTES + 1) && !pool.wait_for_slot(StreamId(99), 1));
         Ok(())
     }
 
@@ -246,13 +303,13 @@ mod tests {
     fn a_quiet_pool_costs_three_pages() -> Test {
         let pool = Pool::create()?;
         for sequence in 1..100 {
-            let mut slot = pool.take(StreamId(1)).ok_or("no slot")?;
+            let mut slot = pool.take(StreamId(1), 1).ok_or("no slot")?;
             fill(&mut slot, sequence, b"a line\n");
             pool.give_back(slot);
         }
         assert_eq!(cost(&pool)?, 3 * PAGE as i64, "its head, one header, one page of data");
         let mut slots: Vec<Slot> =
-            (0..SLOTS).filter_map(|stream| pool.take(StreamId(stream as u64))).collect();
+            (0..).map_while(|stream| pool.take(StreamId(stream), SLOT_BYTES)).collect();
         slots.iter_mut().for_each(|slot| fill(slot, 100, &[b'x'; SLOT_BYTES]));
         assert!(cost(&pool)? > 1 << 20);
         for slot in slots {

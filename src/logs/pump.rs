@@ -8,10 +8,10 @@
 //! poll with its token `pump.ready(stream)`, and `pump.tick(now)` in every turn and at `next_deadline`.
 
 use super::disk::{Inlet, Lost};
-use super::pool::Pool;
+use super::pool::{Pool, SMALL_BYTES};
 use super::rest::{Pace, Rest, Visit};
 use super::sink::{Route, SinkId, StreamId, Target};
-use super::slot::{GUARD_BYTES, Reading, SLOT_BYTES};
+use super::slot::{GUARD_BYTES, Outlet, Reading, SLOT_BYTES, Slot};
 use super::strip::Strip;
 use crate::model::Time;
 use crate::sys::pipe::{self, Peeper};
@@ -36,6 +36,9 @@ pub const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long after the last large read the memory of unused slots is given back.
 pub const DISCARD_AFTER: Duration = Duration::from_secs(1);
+
+/// Filled slots that are handed over at once: waking the worker for each would cost more than its work.
+const BATCH_SLOTS: usize = 16;
 
 /// Bytes read at once while dropping.
 const SCRATCH_BYTES: usize = 16 * 1024;
@@ -62,8 +65,7 @@ pub enum PumpEvent {
 
 struct Stream {
     fd: OwnedFd,
-    route: Route,
-    encoded: Vec<u8>,
+    outlet: Arc<Outlet>,
     observe: bool,
     strip: Option<Strip>,
     pace: Pace,
@@ -80,7 +82,8 @@ pub struct Pump {
     base: usize,
     pool: Arc<Pool>,
     inlet: Arc<dyn Inlet>,
-    streams: BTreeMap<StreamId, Stream>,
+    /// Empty while it is visited.
+    streams: BTreeMap<StreamId, Option<Box<Stream>>>,
     /// Streams that have something to read, in the order of their turns.
     drive: VecDeque<StreamId>,
     /// Streams that wait for a slot.
@@ -88,6 +91,8 @@ pub struct Pump {
     waiting_since: Time,
     dropping: bool,
     rest: Rest,
+    /// Filled slots that the worker does not have yet.
+    batch: Vec<Slot>,
     events: Vec<PumpEvent>,
     sequence: u64,
     random: u64,
@@ -99,7 +104,8 @@ pub struct Pump {
 /// How a visit to a stream ended, other than by emptying its pipe.
 enum Stop {
     More,
-    NoSlot,
+    /// For that many bytes.
+    NoSlot(usize),
     Ended,
     /// Somebody else took what was there.
     Empty,
@@ -130,6 +136,7 @@ impl Pump {
             waiting_since: Time(0),
             dropping: false,
             rest: Rest::default(),
+            batch: Vec::with_capacity(BATCH_SLOTS),
             events: Vec::new(),
             sequence,
             random: RandomState::new().hash_one(std::process::id()),
@@ -166,12 +173,11 @@ impl Pump {
         self.registry.register(&mut SourceFd(&fd.as_raw_fd()), token, Interest::READABLE)?;
         let route = Route { file, syslog: options.syslog, strip: options.strip };
         let strip = (options.observe && options.strip).then(Strip::default);
-        let encoded = route.encode();
+        let outlet = Arc::new(Outlet::new(route));
         let (pace, observe) = (Pace::new(pipe::capacity(&fd)), options.observe);
         let new = Stream {
             fd,
-            route,
-            encoded,
+            outlet,
             observe,
             strip,
             pace,
@@ -180,7 +186,7 @@ impl Pump {
             lost: 0,
             lost_in_line: false,
         };
-        self.streams.insert(stream, new);
+        self.streams.insert(stream, Some(Box::new(new)));
         Ok(())
     }
 
@@ -193,14 +199,14 @@ impl Pump {
     /// Returns a duplicate of a stream's pipe, for whoever must keep it open.
     #[must_use]
     pub fn duplicate(&self, stream: StreamId) -> Option<OwnedFd> {
-        self.streams.get(&stream)?.fd.try_clone().ok()
+        self.streams.get(&stream)?.as_ref()?.fd.try_clone().ok()
     }
 
     /// Changes whether the bytes of a stream are handed out.
     pub fn observe(&mut self, stream: StreamId, observe: bool) {
-        if let Some(found) = self.streams.get_mut(&stream) {
+        if let Some(found) = self.streams.get_mut(&stream).and_then(Option::as_mut) {
             found.observe = observe;
-            found.strip = (observe && found.route.strip).then(|| found.strip.unwrap_or_default());
+            found.strip = (observe && found.outlet.route.strip).then(|| found.strip.unwrap_or_default());
         }
     }
 
@@ -212,7 +218,7 @@ impl Pump {
     /// The program has ended: what is in its pipe by now is read, then the pipe is closed, whoever else may
     /// still hold its other end.
     pub fn finish(&mut self, stream: StreamId) {
-        if let Some(found) = self.streams.get_mut(&stream) {
+        if let Some(found) = self.streams.get_mut(&stream).and_then(Option::as_mut) {
             found.left = Some(pipe::available(&found.fd).unwrap_or(0));
             self.enqueue(stream);
         }
@@ -264,14 +270,21 @@ impl Pump {
         {
             self.visit(stream, now, &mut budget);
         }
+        self.hand_over();
         if self.discard_at.is_some_and(|at| now >= at) && self.drive.is_empty() {
             self.discard_at = None;
             self.inlet.discard_unused();
         }
     }
 
+    fn hand_over(&mut self) {
+        if !self.batch.is_empty() {
+            self.inlet.submit(&mut self.batch);
+        }
+    }
+
     fn enqueue(&mut self, stream: StreamId) {
-        if let Some(found) = self.streams.get_mut(&stream)
+        if let Some(found) = self.streams.get_mut(&stream).and_then(Option::as_mut)
             && !found.queued
         {
             found.queued = true;
@@ -280,7 +293,7 @@ impl Pump {
     }
 
     fn visit(&mut self, id: StreamId, now: Time, budget: &mut usize) {
-        let Some(mut stream) = self.streams.remove(&id) else { return };
+        let Some(mut stream) = self.streams.get_mut(&id).and_then(Option::take) else { return };
         stream.queued = false;
         let mut total = 0;
         let stop = self.read_all(id, &mut stream, &mut total);
@@ -294,9 +307,9 @@ impl Pump {
                 stream.queued = true;
                 self.drive.push_back(id);
             }
-            Err(Stop::NoSlot) => {
+            Err(Stop::NoSlot(len)) => {
                 stream.queued = true;
-                if !self.pool.wait_for_slot(id) {
+                if !self.pool.wait_for_slot(id, len) {
                     self.drive.push_back(id);
                 } else {
                     if self.waiting.is_empty() {
@@ -307,7 +320,9 @@ impl Pump {
             }
             Err(Stop::Ended) => return self.close(id, stream),
         }
-        self.streams.insert(id, stream);
+        if let Some(place) = self.streams.get_mut(&id) {
+            *place = Some(stream);
+        }
     }
 
     /// Reads until the pipe is empty; fails with why it stopped earlier.
@@ -326,7 +341,7 @@ impl Pump {
             }
             let len = available.min(SLOT_BYTES);
             let read = match self.read_one(id, stream, len) {
-                Err(Stop::NoSlot) if self.dropping => self.read_and_drop(id, stream, len)?,
+                Err(Stop::NoSlot(_)) if self.dropping => self.read_and_drop(id, stream, len)?,
                 other => other?,
             };
             *total += read;
@@ -340,11 +355,14 @@ impl Pump {
 
     /// Reads `len` bytes, which are there, into a slot, and hands it over.
     fn read_one(&mut self, id: StreamId, stream: &mut Stream, len: usize) -> Result<usize, Stop> {
-        let mut slot = self.pool.take(id).ok_or(Stop::NoSlot)?;
+        let Some(mut slot) = self.pool.take(id, len) else {
+            self.hand_over();
+            return Err(Stop::NoSlot(len));
+        };
         self.report_lost(stream);
-        let journaled = !stream.route.is_none();
+        let journaled = !stream.outlet.route.is_none();
         let guard = if journaled { self.guard(stream, len) } else { [0; GUARD_BYTES] };
-        let reading = Reading { sequence: self.sequence, stream: id, route: &stream.encoded, len };
+        let reading = Reading { sequence: self.sequence, stream: id, outlet: &stream.outlet, len };
         let buffer = slot.begin(reading, &guard);
         self.sequence += 1;
         let read = match read_some(&stream.fd, buffer) {
@@ -359,7 +377,11 @@ impl Pump {
             self.observed(id, stream, slot.bytes());
         }
         if journaled {
-            self.inlet.submit(slot);
+            let large = slot.capacity() > SMALL_BYTES;
+            self.batch.push(slot);
+            if large || self.batch.len() >= BATCH_SLOTS {
+                self.hand_over();
+            }
         } else {
             self.pool.give_back(slot);
         }
@@ -382,13 +404,14 @@ impl Pump {
         result
     }
 
-    fn report_lost(&self, stream: &mut Stream) {
+    fn report_lost(&mut self, stream: &mut Stream) {
         let bytes = std::mem::take(&mut stream.lost);
         if bytes == 0 {
             return;
         }
-        let target = stream.route.file.as_ref().map_or(Target::Syslog, |file| file.target.clone());
+        let target = stream.outlet.route.file.as_ref().map_or(Target::Syslog, |file| file.target.clone());
         let why = "the disk did not take it in time";
+        self.hand_over();
         self.inlet.lost(Lost { target, bytes, in_line: stream.lost_in_line, why });
     }
 
@@ -449,10 +472,12 @@ impl Pump {
         }
     }
 
-    fn close(&mut self, id: StreamId, mut stream: Stream) {
+    fn close(&mut self, id: StreamId, mut stream: Box<Stream>) {
+        self.hand_over();
         self.report_lost(&mut stream);
         self.rest.forget(id, &mut stream.pace);
         let _ = self.registry.deregister(&mut SourceFd(&stream.fd.as_raw_fd()));
+        self.streams.remove(&id);
         self.inlet.end(id);
         self.events.push(PumpEvent::Closed(id));
     }

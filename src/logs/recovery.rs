@@ -8,7 +8,7 @@ use super::crash;
 use super::disk::Shared;
 use super::pool::Pool;
 use super::sink::{Route, SinkId, SinkSpec, StreamId};
-use super::slot::{Reading, Slot};
+use super::slot::{Outlet, Reading, Slot};
 use super::worker::Worker;
 use std::collections::BTreeMap;
 use std::fs;
@@ -78,8 +78,9 @@ impl World<'_> {
         let (stream, bytes) = self.case.chunks.get(self.next_chunk)?;
         let route =
             Route { file: Some(self.case.spec(&self.dir, *stream)), syslog: None, strip: self.case.strip };
-        let mut slot = pool.take(*stream)?;
-        let reading = Reading { sequence, stream: *stream, route: &route.encode(), len: bytes.len() };
+        let mut slot = pool.take(*stream, bytes.len())?;
+        let outlet = Arc::new(Outlet::new(route));
+        let reading = Reading { sequence, stream: *stream, outlet: &outlet, len: bytes.len() };
         slot.begin(reading, &[0xff; 16]).copy_from_slice(bytes);
         // From here on the bytes are out of the pipe.
         self.next_chunk += 1;
@@ -201,8 +202,9 @@ fn a_read_that_did_not_happen_is_forgotten() -> Result<(), Error> {
     let pool = Pool::create()?;
     let guard = *b"0123456789abcdef";
     for (len, happened) in [(3, true), (3, false), (16, true), (16, false), (5000, true), (5000, false)] {
-        let mut slot = pool.take(StreamId(1)).ok_or("no slot")?;
-        let reading = Reading { sequence: 1, stream: StreamId(1), route: &Route::default().encode(), len };
+        let mut slot = pool.take(StreamId(1), len).ok_or("no slot")?;
+        let outlet = Arc::new(Outlet::new(Route::default()));
+        let reading = Reading { sequence: 1, stream: StreamId(1), outlet: &outlet, len };
         let buffer = slot.begin(reading, &guard);
         if happened {
             buffer.fill(b'y');

@@ -3,6 +3,7 @@
 //! Plain data, no files. Example: `SinkSpec::file(Path::new("/var/log/web.log"), 50 << 20, 10)`.
 
 use crate::sys::open::Creation;
+use std::cmp::Ordering;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -31,8 +32,8 @@ pub struct SinkSpec {
     pub creation: Creation,
 }
 
-/// Where a log is.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// Where a log is; compared byte by byte, because it is looked up for every read.
+#[derive(Clone, Debug)]
 pub enum Target {
     /// A path, absolute.
     Path(PathBuf),
@@ -62,6 +63,14 @@ impl Target {
         }
     }
 
+    fn rank(&self) -> i32 {
+        match self {
+            Target::Path(_) => 0,
+            Target::Standard(number) => *number,
+            Target::Syslog => i32::MAX,
+        }
+    }
+
     /// Returns the one path that stands for it in messages and journals.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -70,6 +79,31 @@ impl Target {
             Target::Standard(1) => Path::new("/dev/stdout"),
             Target::Standard(_) => Path::new("/dev/stderr"),
             Target::Syslog => Path::new("syslog"),
+        }
+    }
+}
+
+impl PartialEq for Target {
+    fn eq(&self, other: &Target) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Target {}
+
+impl PartialOrd for Target {
+    fn partial_cmp(&self, other: &Target) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Target {
+    fn cmp(&self, other: &Target) -> Ordering {
+        match (self, other) {
+            (Target::Path(ours), Target::Path(theirs)) => {
+                ours.as_os_str().as_bytes().cmp(theirs.as_os_str().as_bytes())
+            }
+            _ => self.rank().cmp(&other.rank()),
         }
     }
 }

@@ -8,8 +8,9 @@
 use super::sink::{Route, StreamId};
 use super::strip::Strip;
 use crate::sys::shm::Region;
+use std::sync::Arc;
 
-/// Bytes of data in a slot: the usual capacity of a pipe.
+/// Bytes of data in a large slot: the usual capacity of a pipe.
 pub const SLOT_BYTES: usize = 65_536;
 
 /// Bytes of a slot's header: the numbers and an encoded route with its two names.
@@ -81,6 +82,26 @@ pub struct Slot {
     pub index: usize,
     header: Region,
     data: Region,
+    /// Where the bytes go, as long as the process lives that read them.
+    route: Option<Arc<Outlet>>,
+}
+
+/// Where a stream goes, in both forms.
+#[derive(Debug)]
+pub struct Outlet {
+    /// As it is.
+    pub route: Route,
+    /// As a journal takes it.
+    pub encoded: Vec<u8>,
+}
+
+impl Outlet {
+    /// Returns both forms of a route.
+    #[must_use]
+    pub fn new(route: Route) -> Outlet {
+        let encoded = route.encode();
+        Outlet { route, encoded }
+    }
 }
 
 /// What identifies the bytes that are about to be read.
@@ -90,15 +111,21 @@ pub struct Reading<'a> {
     pub sequence: u64,
     /// Whose bytes.
     pub stream: StreamId,
-    /// Where they go: [`Route::encode`].
-    pub route: &'a [u8],
-    /// How many, at most [`SLOT_BYTES`].
+    /// Where they go.
+    pub outlet: &'a Arc<Outlet>,
+    /// How many, at most the slot's capacity.
     pub len: usize,
 }
 
 impl Slot {
     pub(crate) fn new(index: usize, header: Region, data: Region) -> Slot {
-        Slot { index, header, data }
+        Slot { index, header, data, route: None }
+    }
+
+    /// Returns how many bytes fit in.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.data.len()
     }
 
     /// Returns what the slot holds.
@@ -126,7 +153,7 @@ impl Slot {
     /// Returns how many bytes it holds.
     #[must_use]
     pub fn len(&self) -> usize {
-        (self.header.load(at::LEN) & LEN_MASK).min(SLOT_BYTES as u64) as usize
+        (self.header.load(at::LEN) & LEN_MASK).min(self.capacity() as u64) as usize
     }
 
     /// Whether it holds no bytes.
@@ -143,14 +170,15 @@ impl Slot {
 
     /// Returns where the bytes go; None when a crash left no sense in it.
     #[must_use]
-    pub fn route(&self) -> Option<Route> {
-        Route::decode(&self.header.bytes()[at::ROUTE..])
+    pub fn outlet(&self) -> Option<Arc<Outlet>> {
+        let decode = || Some(Arc::new(Outlet::new(Route::decode(&self.header.bytes()[at::ROUTE..])?)));
+        self.route.clone().or_else(decode)
     }
 
     /// Gets ready for a read of `reading.len` bytes into the returned buffer. `guard` fills the end of the
     /// buffer; it must differ from the bytes that will come.
     pub fn begin(&mut self, reading: Reading<'_>, guard: &[u8]) -> &mut [u8] {
-        let len = reading.len.min(SLOT_BYTES);
+        let len = reading.len.min(self.capacity());
         let header = &mut self.header;
         header.store(at::SEQUENCE, reading.sequence);
         header.store(at::STREAM, reading.stream.0);
@@ -160,7 +188,9 @@ impl Slot {
         header.store(at::PIECE_START, NO_PIECE);
         let guard = &guard[..guard_len(len).min(guard.len())];
         header.bytes_mut()[at::GUARD..][..guard.len()].copy_from_slice(guard);
-        header.bytes_mut()[at::ROUTE..][..reading.route.len()].copy_from_slice(reading.route);
+        let encoded = &reading.outlet.encoded;
+        header.bytes_mut()[at::ROUTE..][..encoded.len()].copy_from_slice(encoded);
+        self.route = Some(Arc::clone(reading.outlet));
         let data = self.data.bytes_mut();
         // Every page is touched before the read, so that no page fault can cut it short half-way.
         data[..len].iter_mut().step_by(crate::sys::shm::PAGE).for_each(|byte| *byte = 0);
@@ -172,7 +202,7 @@ impl Slot {
     /// The read brought `len` bytes, which the slot answers for from now on.
     pub fn filled(&mut self, len: usize) {
         if len != self.len() {
-            self.header.store(at::LEN, len.min(SLOT_BYTES) as u64);
+            self.header.store(at::LEN, len.min(self.capacity()) as u64);
         }
         self.header.store(at::STATE, SlotState::Filled as u64);
     }
@@ -187,6 +217,7 @@ impl Slot {
 
     /// The slot holds nothing any more.
     pub fn free(&mut self) {
+        self.route = None;
         self.header.store(at::STATE, SlotState::Free as u64);
     }
 
@@ -194,7 +225,7 @@ impl Slot {
     pub fn absorb(&mut self, later: &Slot) -> bool {
         let (old, bytes) = (self.len(), later.bytes());
         let new = old + bytes.len();
-        if new > SLOT_BYTES {
+        if new > self.capacity() {
             return false;
         }
         self.data.bytes_mut()[old..new].copy_from_slice(bytes);

@@ -16,7 +16,11 @@ use std::sync::Arc;
 
 /// Most slots that wait for the rest of a line or of an escape sequence; beyond them lines may be torn where
 /// streams share a file, so that reading never comes to a halt.
-const HELD_MAX: usize = 6;
+const HELD_MAX: usize = 8;
+
+/// Most slots of one stream that wait for the end of a line; a longer line is torn where streams share a file.
+/// Fewer than a stream may have under way, so that the end can be read at all.
+const CHAIN_MAX: usize = 3;
 
 /// A log and how many sinks lead to it.
 struct Shelf {
@@ -165,11 +169,12 @@ impl<T> Worker<T> {
 
     /// Puts the bytes of a slot where they belong, and frees it or holds it for the rest of a line.
     pub(super) fn slot(&mut self, mut slot: Slot) {
-        let Some(route) = slot.route() else { return self.give_back(slot) };
+        let Some(outlet) = slot.outlet() else { return self.give_back(slot) };
+        let route = &outlet.route;
         let stream = slot.stream();
-        self.feed_syslog(&mut slot, &route);
+        self.feed_syslog(&mut slot, route);
         let mut chain = self.held.remove(&stream).unwrap_or_default();
-        let shared = self.is_shared(&route);
+        let shared = self.is_shared(route);
         let no_line_ends = end_of_lines(&slot) == 0;
         let absorbs =
             |last: &mut Slot| last.has_absorbed(&slot) || (shared && no_line_ends && last.absorb(&slot));
@@ -180,21 +185,22 @@ impl<T> Worker<T> {
             return;
         }
         chain.push(slot);
-        if shared && no_line_ends && self.held_count() + chain.len() <= HELD_MAX {
+        let room = chain.len() <= CHAIN_MAX && self.held_count() + chain.len() <= HELD_MAX;
+        if shared && no_line_ends && room {
             self.held.insert(stream, chain);
             return;
         }
-        if let Some(mut slot) = self.complete_all_but_last(chain, &route) {
+        if let Some(mut slot) = self.complete_all_but_last(chain, route) {
             let limit = if shared { end_of_lines(&slot) } else { slot.len() };
-            self.write(&mut slot, &route, limit);
+            self.write(&mut slot, route, limit);
             let waits = limit < slot.len() || !slot.progress().strip.is_outside();
             if waits && self.held_count() < HELD_MAX {
                 self.held.insert(stream, vec![slot]);
             } else {
-                self.complete(slot, &route, |_| {});
+                self.complete(slot, route, |_| {});
             }
         }
-        self.tidy(&route);
+        self.tidy(route);
     }
 
     fn feed_syslog(&mut self, slot: &mut Slot, route: &Route) {
@@ -236,7 +242,10 @@ impl<T> Worker<T> {
 
     fn write(&mut self, slot: &mut Slot, route: &Route, limit: usize) {
         let Some(spec) = &route.file else { return };
-        let shelf = self.logs.entry(spec.target.clone()).or_insert_with(|| Shelf::new(spec.clone()));
+        if !self.logs.contains_key(&spec.target) {
+            self.logs.insert(spec.target.clone(), Shelf::new(spec.clone()));
+        }
+        let Some(shelf) = self.logs.get_mut(&spec.target) else { return };
         let mut notes = Vec::new();
         let (bytes, mut journal) = slot.parts();
         shelf.writer.append(bytes, limit, route.strip, &mut journal, &mut notes);
@@ -245,16 +254,17 @@ impl<T> Worker<T> {
 
     pub(super) fn end(&mut self, stream: StreamId) {
         let chain = self.held.remove(&stream).unwrap_or_default();
-        if let Some(route) = chain.first().and_then(Slot::route)
-            && let Some(last) = self.complete_all_but_last(chain, &route)
+        if let Some(outlet) = chain.first().and_then(Slot::outlet)
+            && let Some(last) = self.complete_all_but_last(chain, &outlet.route)
         {
-            let mut strip = self.complete(last, &route, |_| {});
+            let route = &outlet.route;
+            let mut strip = self.complete(last, route, |_| {});
             let mut rest = Vec::new();
             strip.finish(&mut rest);
             if let Some(shelf) = route.file.as_ref().and_then(|spec| self.logs.get_mut(&spec.target)) {
                 shelf.writer.append_own(&rest, &mut Vec::new());
             }
-            self.tidy(&route);
+            self.tidy(route);
         }
         let mut notes = Vec::new();
         self.syslog.end(stream, &mut notes);
