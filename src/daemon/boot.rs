@@ -14,6 +14,7 @@ use crate::keeper::Start;
 use crate::keeper::protocol::{Report, Request};
 use crate::logs::activity::Activity;
 use crate::logs::disk::{Disk, Event};
+use crate::logs::lines::Lines;
 use crate::logs::pool::Pool;
 use crate::logs::pump::Pump;
 use crate::logs::sink::SinkSpec;
@@ -230,7 +231,8 @@ pub(super) fn assemble(link: Link, keeper: Pid, parts: Parts) -> Result<Box<Reac
     let inlet = disk.inlet();
     let registry = poll.registry().try_clone().map_err(|e| system("share the event queue", e))?;
     let daemon = &parts.settings.daemon;
-    let main_log = disk.open(main_log_sink(daemon));
+    let main_log = main_log_sink(daemon);
+    let lines = Lines::new(disk.open(main_log.clone()), main_log);
     let activity = Activity::new(daemon.loglevel, parts.echo);
     let mut reactor = Box::new(Reactor {
         poll,
@@ -249,7 +251,7 @@ pub(super) fn assemble(link: Link, keeper: Pid, parts: Parts) -> Result<Box<Reac
         disk,
         pump: Pump::new(registry, STREAMS, pool, inlet),
         activity,
-        main_log,
+        lines,
         echo: parts.echo,
         runs: Runs::default(),
         inputs: VecDeque::new(),

@@ -14,8 +14,8 @@ use crate::daemon::command::Command;
 use crate::keeper::protocol::Streams;
 use crate::logs::activity::Activity;
 use crate::logs::disk::Disk;
+use crate::logs::lines::Lines;
 use crate::logs::pump::Pump;
-use crate::logs::sink::SinkId;
 use crate::model::spec::Settings;
 use crate::model::{Level, Pid, RunId, Signal, Time};
 use crate::sys::clock;
@@ -61,8 +61,8 @@ pub(super) struct Reactor {
     pub(super) disk: Disk<Job>,
     pub(super) pump: Pump,
     pub(super) activity: Activity,
-    /// Where the activity log goes, and whether it is echoed.
-    pub(super) main_log: SinkId,
+    /// The activity log's lines on their way, and whether they are echoed.
+    pub(super) lines: Lines,
     pub(super) echo: bool,
     pub(super) runs: Runs,
     /// What happened since the core was last told.
@@ -155,17 +155,29 @@ impl Reactor {
             self.carry_out();
         }
         self.sweep_all();
-        self.store_header();
         self.link.flush();
+        self.lines.flush(&self.disk);
         if self.keeper_lost {
             self.replace_keeper();
         }
     }
 
+    /// Carries out what the core decided. First what a death of this reactor must not undo, in this order: the
+    /// lines that tell of it, then the state that makes it so, so that nothing happens untold; then the rest.
     fn carry_out(&mut self) {
+        let mut rest = Vec::new();
+        let mut changed = Vec::new();
         while let Some(action) = self.core.poll_action() {
-            self.perform(action);
+            match action {
+                Action::Log { .. } => self.perform(action),
+                Action::Persist(process) if changed.contains(&process) => {}
+                Action::Persist(process) => changed.push(process),
+                action => rest.push(action),
+            }
         }
+        self.store_header();
+        changed.into_iter().map(Action::Persist).for_each(|action| self.perform(action));
+        rest.into_iter().for_each(|action| self.perform(action));
     }
 
     /// Counts left-overs again where nobody tells of their ends.
@@ -182,7 +194,7 @@ impl Reactor {
     /// Writes a line to the activity log.
     pub(super) fn log(&mut self, level: Level, text: &str) {
         if let Some(line) = self.activity.line(level, text, clock::wall()) {
-            self.disk.write(self.main_log, line);
+            self.lines.add(&self.disk, line);
         }
     }
 
@@ -190,6 +202,7 @@ impl Reactor {
     fn end(mut self, code: i32) -> i32 {
         super::pidfile::remove(&self.settings.daemon.pidfile, self.keeper);
         // What a frozen disk keeps back is in the buffers that the keeper holds; they end with the daemon.
+        self.lines.flush(&self.disk);
         let _ = self.disk.stop(LAST_OUTPUT_MAX);
         self.link.send(crate::keeper::protocol::Request::Exit { code: code as u64 }, Vec::new());
         self.link.drain();

@@ -6,6 +6,7 @@ use super::store::Store;
 use super::{auto_logs, unbuilt};
 use crate::config::{self, Loaded};
 use crate::core::{Input, Phase};
+use crate::logs::lines::Lines;
 use crate::model::spec::{FleetSpec, Settings};
 use crate::model::{Level, Signal};
 use crate::sys::host::RealHost;
@@ -130,8 +131,9 @@ impl Reactor {
             super::pidfile::remove(&old.pidfile, self.keeper);
         }
         let sink = super::boot::main_log_sink(new);
-        let sink = self.disk.open(sink);
         self.activity.set_level(new.loglevel);
-        self.disk.close(std::mem::replace(&mut self.main_log, sink));
+        self.lines.flush(&self.disk);
+        let next = Lines::new(self.disk.open(sink.clone()), sink);
+        self.disk.close(std::mem::replace(&mut self.lines, next).sink());
     }
 }

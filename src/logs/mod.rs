@@ -14,6 +14,7 @@ pub mod auto;
 mod crash;
 pub mod disk;
 pub mod flow;
+pub mod lines;
 pub mod loss;
 pub mod pool;
 pub mod pump;

@@ -45,7 +45,8 @@ pub struct Pool {
     owners: [AtomicU64; SLOTS],
     /// Number of free slots at which somebody is to be told; 0 when nobody waits.
     wanted: AtomicUsize,
-    first_sequence: u64,
+    /// The next number of a read.
+    sequence: AtomicU64,
 }
 
 /// The free slots of both sizes.
@@ -120,7 +121,7 @@ impl Pool {
             left_over: Mutex::new(left_over),
             owners,
             wanted: AtomicUsize::new(0),
-            first_sequence,
+            sequence: AtomicU64::new(first_sequence),
         }
     }
 
@@ -130,10 +131,10 @@ impl Pool {
         self.head.fd()
     }
 
-    /// Returns a number above those of all earlier reads.
+    /// Returns a number above those of all earlier reads, those of earlier processes included.
     #[must_use]
-    pub fn first_sequence(&self) -> u64 {
-        self.first_sequence
+    pub fn next_sequence(&self) -> u64 {
+        self.sequence.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Takes a free slot for `len` bytes of `stream`; None when there is none or the stream has its share.
@@ -252,7 +253,7 @@ mod tests {
         let fd = pool.fd().try_clone_to_owned()?;
         drop((a, b, c, pool));
         let pool = Pool::adopt(fd)?;
-        assert_eq!((pool.first_sequence(), pool.used_by(StreamId(7))), (13, 2));
+        assert_eq!((pool.next_sequence(), pool.used_by(StreamId(7))), (13, 2));
         let found: Vec<Vec<u8>> = pool.take_left_over().iter().map(|slot| slot.bytes().to_vec()).collect();
         assert_eq!(found, [b"first".to_vec(), b"second".to_vec()]);
         Ok(())

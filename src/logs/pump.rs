@@ -94,7 +94,6 @@ pub struct Pump {
     /// Filled slots that the worker does not have yet.
     batch: Vec<Slot>,
     events: Vec<PumpEvent>,
-    sequence: u64,
     random: u64,
     peeper: Option<Peeper>,
     scratch: Vec<u8>,
@@ -124,7 +123,6 @@ impl Pump {
     /// Returns a pump whose streams are polled with the token `base` plus their number.
     #[must_use]
     pub fn new(registry: Registry, base: usize, pool: Arc<Pool>, inlet: Arc<dyn Inlet>) -> Pump {
-        let sequence = pool.first_sequence();
         Pump {
             registry,
             base,
@@ -138,7 +136,6 @@ impl Pump {
             rest: Rest::default(),
             batch: Vec::with_capacity(BATCH_SLOTS),
             events: Vec::new(),
-            sequence,
             random: RandomState::new().hash_one(std::process::id()),
             peeper: Peeper::new().ok(),
             scratch: Vec::new(),
@@ -362,9 +359,9 @@ impl Pump {
         self.report_lost(stream);
         let journaled = !stream.outlet.route.is_none();
         let guard = if journaled { self.guard(stream, len) } else { [0; GUARD_BYTES] };
-        let reading = Reading { sequence: self.sequence, stream: id, outlet: &stream.outlet, len };
+        let reading =
+            Reading { sequence: self.pool.next_sequence(), stream: id, outlet: &stream.outlet, len };
         let buffer = slot.begin(reading, &guard);
-        self.sequence += 1;
         let read = match read_some(&stream.fd, buffer) {
             Ok(read) => read,
             Err(stop) => {

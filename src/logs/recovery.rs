@@ -74,12 +74,13 @@ struct World<'a> {
 
 impl World<'_> {
     /// Reads the next chunk as the pump does.
-    fn read(&mut self, pool: &Pool, sequence: u64) -> Option<Slot> {
+    fn read(&mut self, pool: &Pool) -> Option<Slot> {
         let (stream, bytes) = self.case.chunks.get(self.next_chunk)?;
         let route =
             Route { file: Some(self.case.spec(&self.dir, *stream)), syslog: None, strip: self.case.strip };
         let mut slot = pool.take(*stream, bytes.len())?;
         let outlet = Arc::new(Outlet::new(route));
+        let sequence = pool.next_sequence();
         let reading = Reading { sequence, stream: *stream, outlet: &outlet, len: bytes.len() };
         slot.begin(reading, &[0xff; 16]).copy_from_slice(bytes);
         // From here on the bytes are out of the pipe.
@@ -98,14 +99,12 @@ impl World<'_> {
         for stream in [0, 1] {
             worker.open(SinkId(stream), self.case.spec(&self.dir, StreamId(u64::from(stream))));
         }
-        let mut sequence = pool.first_sequence();
         loop {
             // Several reads are under way before the first of them is written.
             let mut batch = Vec::new();
             while batch.len() < 3
-                && let Some(slot) = self.read(&pool, sequence)
+                && let Some(slot) = self.read(&pool)
             {
-                sequence += 1;
                 batch.push(slot);
             }
             if batch.is_empty() {

@@ -221,6 +221,19 @@ impl Slot {
         self.header.store(at::STATE, SlotState::Free as u64);
     }
 
+    /// Adds bytes behind those that it holds; returns false when they do not fit.
+    pub fn append(&mut self, bytes: &[u8]) -> bool {
+        let old = self.len();
+        let new = old + bytes.len();
+        if new > self.capacity() {
+            return false;
+        }
+        self.data.bytes_mut()[old..new].copy_from_slice(bytes);
+        // One store: the bytes are there before they count.
+        self.header.store(at::LEN, new as u64);
+        true
+    }
+
     /// Takes the bytes of a later slot over, behind its own; returns false when they do not fit.
     pub fn absorb(&mut self, later: &Slot) -> bool {
         let (old, bytes) = (self.len(), later.bytes());

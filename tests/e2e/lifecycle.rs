@@ -176,8 +176,7 @@ fn help_and_version_exit_0() {
     for flag in ["-h", "-?", "--help"] {
         let output = setup.run(&[flag]);
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        for phrase in ["supervisord -- run a set of applications", "-l/--logfile FILENAME -- use FILENAME as"]
-        {
+        for phrase in ["visord -- run a set of applications", "-l/--logfile FILENAME -- use FILENAME as"] {
             assert!(output.status.success() && text.contains(phrase), "{flag}: no {phrase:?} in {text}");
         }
     }

@@ -21,12 +21,15 @@ fn upstreams_end_to_end_tests_that_need_no_control_client_pass() {
             let _ = std::fs::remove_file(file.path());
         }
     }
+    // Under the name by which upstream's texts are asked for.
+    let daemon = sandbox.path("supervisord");
+    std::os::unix::fs::symlink(sandbox.daemon_binary(), &daemon).expect("a link");
     let output = sandbox
         .command("sh")
         .arg(sandbox.write("e2e-shim.sh", std::fs::read(shim).expect("a readable file")))
         .arg(sandbox.dir())
         .args(["-k", CHOSEN])
-        .env("SUPERVISORD_BIN", sandbox.daemon_binary())
+        .env("SUPERVISORD_BIN", daemon)
         .env("SITE", site_packages(&python))
         .env("PYTHON", &python)
         .output()

@@ -1,0 +1,124 @@
+//! Our own lines, gathered in a journaled buffer: a `kill -9` between a decision and the disk loses no line.
+//!
+//! The lines of one turn share a slot, which goes to the disk worker at the turn's end. Without a free slot they
+//! wait in memory, as a frozen disk leaves nothing better. Example: `lines.add(&disk, b"spawned ...\n")`, and
+//! `lines.flush(&disk)` before the loop sleeps.
+
+use super::disk::Disk;
+use super::sink::{Route, SinkId, SinkSpec, StreamId};
+use super::slot::{Outlet, Reading, Slot};
+use std::sync::Arc;
+
+/// The number under which our own lines use the pool: no stream of a program has it.
+const OWN: StreamId = StreamId(u64::MAX - 1);
+
+/// Lines on their way to one log.
+#[derive(Debug)]
+pub struct Lines {
+    sink: SinkId,
+    outlet: Arc<Outlet>,
+    slot: Option<Slot>,
+}
+
+impl Lines {
+    /// Returns the way to the log that was opened as `sink` with `spec`.
+    #[must_use]
+    pub fn new(sink: SinkId, spec: SinkSpec) -> Lines {
+        let route = Route { file: Some(spec), ..Route::default() };
+        Lines { sink, outlet: Arc::new(Outlet::new(route)), slot: None }
+    }
+
+    /// Adds a line, which is safe from now on.
+    pub fn add<T: Send + 'static>(&mut self, disk: &Disk<T>, line: Vec<u8>) {
+        if self.slot.as_mut().is_some_and(|slot| slot.append(&line)) {
+            return;
+        }
+        self.flush(disk);
+        let pool = disk.pool();
+        let Some(mut slot) = pool.take(OWN, line.len()).filter(|slot| line.len() <= slot.capacity()) else {
+            disk.write(self.sink, line);
+            return;
+        };
+        // Filled with nothing: each line counts once it is there.
+        slot.begin(
+            Reading { sequence: pool.next_sequence(), stream: OWN, outlet: &self.outlet, len: 0 },
+            &[],
+        );
+        slot.filled(0);
+        slot.append(&line);
+        self.slot = Some(slot);
+    }
+
+    /// Hands what was added to the disk worker.
+    pub fn flush<T: Send + 'static>(&mut self, disk: &Disk<T>) {
+        if let Some(slot) = self.slot.take() {
+            disk.inlet().submit(&mut vec![slot]);
+        }
+    }
+
+    /// Returns the sink.
+    #[must_use]
+    pub fn sink(&self) -> SinkId {
+        self.sink
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::logs::disk::Event;
+    use crate::logs::pool::{Pool, SMALL_BYTES};
+    use std::io;
+    use std::time::{Duration, Instant};
+
+    fn start(path: &std::path::Path, pool: Pool) -> io::Result<(Disk<()>, Lines)> {
+        let disk: Disk<()> = Disk::start(Arc::new(pool), Box::new(|| ()))?;
+        let spec = SinkSpec::file(path, 0, 0);
+        let lines = Lines::new(disk.open(spec.clone()), spec);
+        Ok((disk, lines))
+    }
+
+    #[test]
+    fn lines_reach_the_file_in_order_whatever_their_number_and_size() -> io::Result<()> {
+        let directory = tempfile::tempdir()?;
+        let path = directory.path().join("log");
+        let (disk, mut lines) = start(&path, Pool::create()?)?;
+        let mut wanted: Vec<u8> = Vec::new();
+        for number in 0..100 {
+            let line = format!("{number} {}\n", "x".repeat(number * 70 % (SMALL_BYTES + 9))).into_bytes();
+            wanted.extend(&line);
+            lines.add(&disk, line);
+            if number % 50 == 0 {
+                lines.flush(&disk);
+            }
+        }
+        lines.flush(&disk);
+        assert!(disk.stop(Duration::from_secs(10)));
+        assert!(std::fs::read(&path)? == wanted, "every line once, in order");
+        Ok(())
+    }
+
+    #[test]
+    fn lines_that_were_never_flushed_are_written_by_the_next_process() -> io::Result<()> {
+        let directory = tempfile::tempdir()?;
+        let path = directory.path().join("log");
+        let pool = Pool::create()?;
+        let held = pool.fd().try_clone_to_owned()?;
+        let (disk, mut lines) = start(&path, pool)?;
+        lines.add(&disk, b"first\n".to_vec());
+        lines.add(&disk, b"second\n".to_vec());
+        // What a kill leaves: the slot as it is.
+        assert!(disk.stop(Duration::from_secs(10)));
+        std::mem::forget(lines);
+        assert_eq!(std::fs::read(&path)?, b"");
+        let disk: Disk<()> = Disk::start(Arc::new(Pool::adopt(held)?), Box::new(|| ()))?;
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < deadline && !disk.drain().iter().any(|e| matches!(e, Event::Recovered { .. }))
+        {
+            std::thread::yield_now();
+        }
+        assert_eq!(std::fs::read(&path)?, b"first\nsecond\n");
+        assert!(disk.stop(Duration::from_secs(10)));
+        Ok(())
+    }
+}
