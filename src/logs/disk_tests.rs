@@ -100,6 +100,31 @@ fn sinks_of_one_path_share_a_writer() -> Test {
     Ok(())
 }
 
+/// More logs than may be open: each is written to all the same, and few descriptors are in use.
+#[test]
+fn logs_beyond_the_limit_of_open_files_are_opened_in_turn() -> Test {
+    let bench = Bench::new()?;
+    let count = 600;
+    let sinks: Vec<SinkId> = (0..count).map(|number| bench.open(&format!("log{number}"))).collect();
+    for round in 0..2 {
+        sinks.iter().for_each(|sink| bench.disk.write(*sink, format!("{round}\n").into_bytes()));
+    }
+    bench.disk.run(Box::new(|| 0));
+    bench.events(count + 1)?;
+    #[cfg(target_os = "linux")]
+    {
+        let is_ours =
+            |fd: &fs::DirEntry| fs::read_link(fd.path()).is_ok_and(|to| to.starts_with(bench.dir.path()));
+        let open = fs::read_dir("/proc/self/fd")?.flatten().filter(is_ours).count();
+        assert!((16..=512).contains(&open), "{open} files are open");
+    }
+    let dir = bench.stop();
+    for number in 0..count {
+        assert_eq!(fs::read_to_string(dir.path().join(format!("log{number}")))?, "0\n1\n");
+    }
+    Ok(())
+}
+
 #[test]
 fn what_is_run_is_answered_in_turn() -> Test {
     let bench = Bench::new()?;

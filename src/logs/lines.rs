@@ -40,10 +40,7 @@ impl Lines {
             return;
         };
         // Filled with nothing: each line counts once it is there.
-        slot.begin(
-            Reading { sequence: pool.next_sequence(), stream: OWN, outlet: &self.outlet, len: 0 },
-            &[],
-        );
+        slot.begin(Reading { stream: OWN, outlet: &self.outlet, len: 0 }, &[]);
         slot.filled(0);
         slot.append(&line);
         self.slot = Some(slot);

@@ -5,7 +5,7 @@
 //! Example: `Pool::create()?`, and its `fd()` goes to the keeper; after a crash `Pool::adopt(fd)?`.
 
 use super::sink::StreamId;
-use super::slot::{HEADER_BYTES, SLOT_BYTES, Slot, SlotState};
+use super::slot::{HEADER_BYTES, SLOT_BYTES, Slot};
 use crate::sys::shm::{PAGE, Region, SharedMem};
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -31,6 +31,10 @@ pub const SLOTS_PER_STREAM_MAX: usize = 6;
 /// Says that a file is a pool, and of which layout.
 const MAGIC: u64 = u64::from_be_bytes(*b"VISORLG2");
 
+/// Bytes of the numbers at the start: the magic number and the one of the last read.
+const HEAD_BYTES: usize = 16;
+const SEQUENCE: usize = 8;
+
 const LENGTH: usize = PAGE + SLOTS * HEADER_BYTES + LARGE_SLOTS * SLOT_BYTES + SMALL_SLOTS * SMALL_BYTES;
 
 /// No stream uses the slot.
@@ -39,27 +43,34 @@ const NOBODY: u64 = u64::MAX;
 /// The buffers; shared by the reactor and the disk worker.
 #[derive(Debug)]
 pub struct Pool {
-    head: Region,
+    /// Stands for the whole memory where its descriptor is wanted.
+    rest: Region,
     free: Mutex<Free>,
     left_over: Mutex<Vec<Slot>>,
     owners: [AtomicU64; SLOTS],
     /// Number of free slots at which somebody is to be told; 0 when nobody waits.
     wanted: AtomicUsize,
-    /// The next number of a read.
-    sequence: AtomicU64,
 }
 
-/// The free slots of both sizes.
-#[derive(Debug, Default)]
+/// The free slots of both sizes, and what is true of the pool as a whole.
+#[derive(Debug)]
 struct Free {
+    head: Region,
     small: Vec<Slot>,
     large: Vec<Slot>,
 }
 
 impl Free {
-    fn of(slots: Vec<Slot>) -> Free {
+    fn of(head: Region, slots: Vec<Slot>) -> Free {
         let (small, large) = slots.into_iter().partition(|slot| slot.capacity() <= SMALL_BYTES);
-        Free { small, large }
+        Free { head, small, large }
+    }
+
+    /// Counts reads, across deaths of the process: a number names one read for ever.
+    fn next_sequence(&mut self) -> u64 {
+        let sequence = self.head.load(SEQUENCE) + 1;
+        self.head.store(SEQUENCE, sequence);
+        sequence
     }
 
     fn len(&self) -> usize {
@@ -85,8 +96,8 @@ impl Pool {
     pub fn create() -> io::Result<Pool> {
         let memory = SharedMem::create(c"visor-logs", LENGTH)?;
         memory.store(0, MAGIC);
-        let (head, slots) = cut(memory);
-        Ok(Pool::new(head, slots, Vec::new(), 1))
+        let (head, rest, slots) = cut(memory);
+        Ok(Pool::new(Free::of(head, reversed(slots)), rest, Vec::new()))
     }
 
     /// Takes over the pool of an earlier process, which must be dead.
@@ -98,43 +109,30 @@ impl Pool {
         if memory.load(0) != MAGIC {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "use log buffers of another layout"));
         }
-        let (head, slots) = cut(memory);
-        let first_sequence = slots.iter().map(Slot::sequence).max().unwrap_or(0) + 1;
-        let (mut free, mut left_over): (Vec<_>, Vec<_>) =
-            slots.into_iter().partition(|slot| slot.state() == SlotState::Free);
+        let (head, rest, slots) = cut(memory);
+        let (free, mut left_over): (Vec<_>, Vec<_>) = slots.into_iter().partition(Slot::is_free_unseen);
         left_over.sort_by_key(Slot::sequence);
-        // To look at a header gives it memory; these have nothing to say.
-        free.iter_mut().for_each(|slot| slot.discard(false));
-        Ok(Pool::new(head, free, left_over, first_sequence))
+        Ok(Pool::new(Free::of(head, reversed(free)), rest, left_over))
     }
 
-    fn new(head: Region, mut free: Vec<Slot>, left_over: Vec<Slot>, first_sequence: u64) -> Pool {
-        // The lowest comes last, to be taken first.
-        free.reverse();
+    fn new(free: Free, rest: Region, left_over: Vec<Slot>) -> Pool {
         let owners = std::array::from_fn(|_| AtomicU64::new(NOBODY));
         for slot in &left_over {
             owners[slot.index].store(slot.stream().0, Ordering::Relaxed);
         }
         Pool {
-            head,
-            free: Mutex::new(Free::of(free)),
+            rest,
+            free: Mutex::new(free),
             left_over: Mutex::new(left_over),
             owners,
             wanted: AtomicUsize::new(0),
-            sequence: AtomicU64::new(first_sequence),
         }
     }
 
     /// Returns the descriptor that keeps the buffers alive; a duplicate belongs into the keeper.
     #[must_use]
     pub fn fd(&self) -> BorrowedFd<'_> {
-        self.head.fd()
-    }
-
-    /// Returns a number above those of all earlier reads, those of earlier processes included.
-    #[must_use]
-    pub fn next_sequence(&self) -> u64 {
-        self.sequence.fetch_add(1, Ordering::Relaxed)
+        self.rest.fd()
     }
 
     /// Takes a free slot for `len` bytes of `stream`; None when there is none or the stream has its share.
@@ -142,7 +140,9 @@ impl Pool {
         if self.used_by(stream) >= SLOTS_PER_STREAM_MAX {
             return None;
         }
-        let slot = self.lock().for_len(len).pop()?;
+        let mut free = self.lock();
+        let mut slot = free.for_len(len).pop()?;
+        slot.set_next_sequence(free.next_sequence());
         self.owners[slot.index].store(stream.0, Ordering::Relaxed);
         Some(slot)
     }
@@ -194,7 +194,7 @@ impl Pool {
     pub fn discard_unused(&self) {
         let mut free = self.lock();
         let next = free.small.pop();
-        let Free { small, large } = &mut *free;
+        let Free { small, large, .. } = &mut *free;
         small.iter_mut().chain(large).for_each(|slot| slot.discard(false));
         free.small.extend(next.map(|mut slot| {
             slot.discard(true);
@@ -208,18 +208,24 @@ fn capacity(index: usize) -> usize {
     if index < SMALL_SLOTS { SMALL_BYTES } else { SLOT_BYTES }
 }
 
-/// Cuts the memory into its first page and the slots in their order.
-fn cut(memory: SharedMem) -> (Region, Vec<Slot>) {
-    let lengths: Vec<usize> =
-        std::iter::once(PAGE).chain((0..SLOTS).flat_map(|index| [HEADER_BYTES, capacity(index)])).collect();
+/// The lowest comes last, to be taken first.
+fn reversed(mut slots: Vec<Slot>) -> Vec<Slot> {
+    slots.reverse();
+    slots
+}
+
+/// Cuts the memory into its numbers, the rest of its first page, and the slots in their order.
+fn cut(memory: SharedMem) -> (Region, Region, Vec<Slot>) {
+    let slots = (0..SLOTS).flat_map(|index| [HEADER_BYTES, capacity(index)]);
+    let lengths: Vec<usize> = [HEAD_BYTES, PAGE - HEAD_BYTES].into_iter().chain(slots).collect();
     let mut regions = memory.into_regions(&lengths);
-    let head = regions.remove(0);
+    let (head, rest) = (regions.remove(0), regions.remove(0));
     let mut regions = regions.into_iter();
     let mut slots = Vec::with_capacity(SLOTS);
     while let (Some(header), Some(data)) = (regions.next(), regions.next()) {
         slots.push(Slot::new(slots.len(), header, data));
     }
-    (head, slots)
+    (head, rest, slots)
 }
 
 #[cfg(test)]
@@ -231,9 +237,9 @@ mod tests {
 
     type Test = Result<(), Box<dyn std::error::Error>>;
 
-    fn fill(slot: &mut Slot, sequence: u64, bytes: &[u8]) {
+    fn fill(slot: &mut Slot, bytes: &[u8]) {
         let outlet = Arc::new(Outlet::new(Route::default()));
-        let reading = Reading { sequence, stream: StreamId(7), outlet: &outlet, len: bytes.len() };
+        let reading = Reading { stream: StreamId(7), outlet: &outlet, len: bytes.len() };
         slot.begin(reading, &[0xff; 16]).copy_from_slice(bytes);
         slot.filled(bytes.len());
     }
@@ -248,12 +254,12 @@ mod tests {
         let pool = Pool::create()?;
         let [mut a, mut b, c] =
             [5000, 6, 6].map(|len| pool.take(StreamId(7), len)).map(|slot| slot.ok_or("no slot"));
-        fill(a.as_mut().map_err(|e| *e)?, 12, b"second");
-        fill(b.as_mut().map_err(|e| *e)?, 11, b"first");
+        fill(b.as_mut().map_err(|e| *e)?, b"second");
+        fill(a.as_mut().map_err(|e| *e)?, b"first");
         let fd = pool.fd().try_clone_to_owned()?;
         drop((a, b, c, pool));
         let pool = Pool::adopt(fd)?;
-        assert_eq!((pool.next_sequence(), pool.used_by(StreamId(7))), (13, 2));
+        assert_eq!(pool.used_by(StreamId(7)), 2);
         let found: Vec<Vec<u8>> = pool.take_left_over().iter().map(|slot| slot.bytes().to_vec()).collect();
         assert_eq!(found, [b"first".to_vec(), b"second".to_vec()]);
         Ok(())
@@ -303,15 +309,15 @@ mod tests {
     #[test]
     fn a_quiet_pool_costs_three_pages() -> Test {
         let pool = Pool::create()?;
-        for sequence in 1..100 {
+        for _ in 0..100 {
             let mut slot = pool.take(StreamId(1), 1).ok_or("no slot")?;
-            fill(&mut slot, sequence, b"a line\n");
+            fill(&mut slot, b"a line\n");
             pool.give_back(slot);
         }
         assert_eq!(cost(&pool)?, 3 * PAGE as i64, "its head, one header, one page of data");
         let mut slots: Vec<Slot> =
             (0..).map_while(|stream| pool.take(StreamId(stream), SLOT_BYTES)).collect();
-        slots.iter_mut().for_each(|slot| fill(slot, 100, &[b'x'; SLOT_BYTES]));
+        slots.iter_mut().for_each(|slot| fill(slot, &[b'x'; SLOT_BYTES]));
         assert!(cost(&pool)? > 1 << 20);
         for slot in slots {
             assert!(!pool.give_back(slot), "nobody waits");
@@ -319,7 +325,7 @@ mod tests {
         pool.discard_unused();
         assert_eq!(cost(&pool)?, 3 * PAGE as i64, "after a flood as before it");
         let pool = Pool::adopt(pool.fd().try_clone_to_owned()?)?;
-        assert_eq!(cost(&pool)?, PAGE as i64, "adopting it costs nothing");
+        assert_eq!(cost(&pool)?, 3 * PAGE as i64, "adopting it costs nothing");
         Ok(())
     }
 }

@@ -359,8 +359,7 @@ impl Pump {
         self.report_lost(stream);
         let journaled = !stream.outlet.route.is_none();
         let guard = if journaled { self.guard(stream, len) } else { [0; GUARD_BYTES] };
-        let reading =
-            Reading { sequence: self.pool.next_sequence(), stream: id, outlet: &stream.outlet, len };
+        let reading = Reading { stream: id, outlet: &stream.outlet, len };
         let buffer = slot.begin(reading, &guard);
         let read = match read_some(&stream.fd, buffer) {
             Ok(read) => read,

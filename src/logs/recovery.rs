@@ -80,9 +80,10 @@ impl World<'_> {
             Route { file: Some(self.case.spec(&self.dir, *stream)), syslog: None, strip: self.case.strip };
         let mut slot = pool.take(*stream, bytes.len())?;
         let outlet = Arc::new(Outlet::new(route));
-        let sequence = pool.next_sequence();
-        let reading = Reading { sequence, stream: *stream, outlet: &outlet, len: bytes.len() };
-        slot.begin(reading, &[0xff; 16]).copy_from_slice(bytes);
+        let reading = Reading { stream: *stream, outlet: &outlet, len: bytes.len() };
+        let buffer = slot.begin(reading, &[0xff; 16]);
+        crash::point("the read was announced");
+        buffer.copy_from_slice(bytes);
         // From here on the bytes are out of the pipe.
         self.next_chunk += 1;
         crash::point("the bytes were read");
@@ -168,7 +169,7 @@ fn die_everywhere(case: &Case) -> Result<u32, Error> {
     let mut points = 0;
     while run(case, &[points])? {
         // Once more while recovering, early and late.
-        for again in [0, 1, 2, 3, 5, 8] {
+        for again in [0, 2, 5] {
             run(case, &[points, again])?;
         }
         points += 1;
@@ -203,7 +204,7 @@ fn a_read_that_did_not_happen_is_forgotten() -> Result<(), Error> {
     for (len, happened) in [(3, true), (3, false), (16, true), (16, false), (5000, true), (5000, false)] {
         let mut slot = pool.take(StreamId(1), len).ok_or("no slot")?;
         let outlet = Arc::new(Outlet::new(Route::default()));
-        let reading = Reading { sequence: 1, stream: StreamId(1), outlet: &outlet, len };
+        let reading = Reading { stream: StreamId(1), outlet: &outlet, len };
         let buffer = slot.begin(reading, &guard);
         if happened {
             buffer.fill(b'y');

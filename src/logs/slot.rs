@@ -82,6 +82,8 @@ pub struct Slot {
     pub index: usize,
     header: Region,
     data: Region,
+    /// The place of the next read in the order of all reads.
+    next_sequence: u64,
     /// Where the bytes go, as long as the process lives that read them.
     route: Option<Arc<Outlet>>,
 }
@@ -107,8 +109,6 @@ impl Outlet {
 /// What identifies the bytes that are about to be read.
 #[derive(Clone, Copy, Debug)]
 pub struct Reading<'a> {
-    /// Order of all reads.
-    pub sequence: u64,
     /// Whose bytes.
     pub stream: StreamId,
     /// Where they go.
@@ -119,7 +119,7 @@ pub struct Reading<'a> {
 
 impl Slot {
     pub(crate) fn new(index: usize, header: Region, data: Region) -> Slot {
-        Slot { index, header, data, route: None }
+        Slot { index, header, data, next_sequence: 0, route: None }
     }
 
     /// Returns how many bytes fit in.
@@ -136,6 +136,16 @@ impl Slot {
             2 => SlotState::Filled,
             _ => SlotState::Free,
         }
+    }
+
+    /// Gives the next read its place in the order of all reads.
+    pub(crate) fn set_next_sequence(&mut self, sequence: u64) {
+        self.next_sequence = sequence;
+    }
+
+    /// Whether it is free, found out without touching its memory.
+    pub(crate) fn is_free_unseen(&self) -> bool {
+        self.header.peek(at::STATE).is_ok_and(|state| state == SlotState::Free as u64)
     }
 
     /// Returns the place of its read in the order of all reads.
@@ -180,7 +190,7 @@ impl Slot {
     pub fn begin(&mut self, reading: Reading<'_>, guard: &[u8]) -> &mut [u8] {
         let len = reading.len.min(self.capacity());
         let header = &mut self.header;
-        header.store(at::SEQUENCE, reading.sequence);
+        header.store(at::SEQUENCE, self.next_sequence);
         header.store(at::STREAM, reading.stream.0);
         header.store(at::LEN, len as u64);
         header.store(at::PROGRESS, 0);

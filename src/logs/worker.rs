@@ -11,6 +11,7 @@ use super::strip::Strip;
 use super::syslog::Syslog;
 use super::writer::Writer;
 use crate::sys::open::OpenError;
+use nix::sys::resource::{Resource, getrlimit};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -22,10 +23,19 @@ const HELD_MAX: usize = 8;
 /// Fewer than a stream may have under way, so that the end can be read at all.
 const CHAIN_MAX: usize = 3;
 
+/// Most log files that are open at a time; the others are opened again when something is written to them. A
+/// quarter of the descriptors that this process may have, where that is less.
+const OPEN_FILES_MAX: usize = 512;
+
+/// Open log files that any limit on descriptors leaves room for.
+const OPEN_FILES_MIN: usize = 16;
+
 /// A log and how many sinks lead to it.
 struct Shelf {
     writer: Writer,
     holders: u32,
+    /// When it was last written to, counted in writes.
+    used: u64,
 }
 
 /// The thread's own state.
@@ -37,6 +47,8 @@ pub(super) struct Worker<T> {
     /// Slots whose last bytes wait for what comes after them, in order.
     held: BTreeMap<StreamId, Vec<Slot>>,
     replaying: bool,
+    writes: u64,
+    open_files_max: usize,
 }
 
 impl<T> Worker<T> {
@@ -48,6 +60,8 @@ impl<T> Worker<T> {
             syslog: Syslog::default(),
             held: BTreeMap::new(),
             replaying: false,
+            writes: 0,
+            open_files_max: open_files_max(),
         }
     }
 
@@ -112,6 +126,8 @@ impl<T> Worker<T> {
         let shelf = self.logs.entry(target.clone()).or_insert_with(|| Shelf::new(spec.clone()));
         shelf.writer.set_spec(spec);
         let result = shelf.writer.open();
+        self.writes += 1;
+        shelf.used = self.writes;
         match &result {
             Ok(()) => shelf.holders += 1,
             Err(_) if shelf.holders == 0 => {
@@ -119,7 +135,25 @@ impl<T> Worker<T> {
             }
             Err(_) => {}
         }
+        self.limit_open_files();
         result
+    }
+
+    /// Closes the file that was not written to for the longest time, when too many are open.
+    fn limit_open_files(&mut self) {
+        let open = self.logs.values_mut().filter(|shelf| shelf.writer.has_file());
+        let (mut count, mut oldest) = (0, None::<&mut Shelf>);
+        for shelf in open {
+            count += 1;
+            if oldest.as_ref().is_none_or(|oldest| shelf.used < oldest.used) {
+                oldest = Some(shelf);
+            }
+        }
+        if count > self.open_files_max
+            && let Some(shelf) = oldest
+        {
+            shelf.writer.close();
+        }
     }
 
     fn close(&mut self, sink: SinkId) {
@@ -149,22 +183,20 @@ impl<T> Worker<T> {
     }
 
     fn lines(&mut self, sink: SinkId, bytes: &[u8]) {
-        let mut notes = Vec::new();
-        let Some(target) = self.sinks.get(&sink) else { return };
-        if *target == Target::Syslog {
+        let Some(target) = self.sinks.get(&sink).cloned() else { return };
+        if target == Target::Syslog {
+            let mut notes = Vec::new();
             self.syslog.send_own(bytes, &mut notes);
-        } else if let Some(shelf) = self.logs.get_mut(target) {
-            shelf.writer.append_own(bytes, &mut notes);
+            self.tell(&target, notes);
+        } else {
+            self.with_log(&target, |writer, notes| writer.append_own(bytes, notes));
         }
-        self.tell(target, notes);
     }
 
     fn lost(&mut self, lost: &Lost) {
-        let mut notes = Vec::new();
-        if let Some(shelf) = self.logs.get_mut(&lost.target) {
-            shelf.writer.note_dropped(lost.bytes, lost.why, lost.in_line, &mut notes);
-        }
-        self.tell(&lost.target, notes);
+        self.with_log(&lost.target, |writer, notes| {
+            writer.note_dropped(lost.bytes, lost.why, lost.in_line, notes);
+        });
     }
 
     /// Puts the bytes of a slot where they belong, and frees it or holds it for the rest of a line.
@@ -245,11 +277,24 @@ impl<T> Worker<T> {
         if !self.logs.contains_key(&spec.target) {
             self.logs.insert(spec.target.clone(), Shelf::new(spec.clone()));
         }
-        let Some(shelf) = self.logs.get_mut(&spec.target) else { return };
-        let mut notes = Vec::new();
         let (bytes, mut journal) = slot.parts();
-        shelf.writer.append(bytes, limit, route.strip, &mut journal, &mut notes);
-        self.tell(&spec.target, notes);
+        self.with_log(&spec.target, |writer, notes| {
+            writer.append(bytes, limit, route.strip, &mut journal, notes);
+        });
+    }
+
+    /// Does something with a log that may open its file, and passes on what there is to say.
+    fn with_log(&mut self, target: &Target, work: impl FnOnce(&mut Writer, &mut Vec<Note>)) {
+        let Some(shelf) = self.logs.get_mut(target) else { return };
+        let was_open = shelf.writer.has_file();
+        let mut notes = Vec::new();
+        self.writes += 1;
+        shelf.used = self.writes;
+        work(&mut shelf.writer, &mut notes);
+        if !was_open && shelf.writer.has_file() {
+            self.limit_open_files();
+        }
+        self.tell(target, notes);
     }
 
     pub(super) fn end(&mut self, stream: StreamId) {
@@ -307,8 +352,13 @@ impl<T> Worker<T> {
 
 impl Shelf {
     fn new(spec: SinkSpec) -> Shelf {
-        Shelf { writer: Writer::new(spec), holders: 0 }
+        Shelf { writer: Writer::new(spec), holders: 0, used: 0 }
     }
+}
+
+fn open_files_max() -> usize {
+    let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft);
+    usize::try_from(limit / 4).unwrap_or(usize::MAX).clamp(OPEN_FILES_MIN, OPEN_FILES_MAX)
 }
 
 /// Returns how many of a slot's bytes are whole lines, at least those that are written already.

@@ -109,6 +109,17 @@ impl Writer {
         self.port = Some(Port::File(file));
     }
 
+    /// Whether it has a file open, which [`Writer::close`] would close.
+    #[must_use]
+    pub fn has_file(&self) -> bool {
+        matches!(self.port, Some(Port::File(_)))
+    }
+
+    /// Closes the file; the next write opens it again.
+    pub fn close(&mut self) {
+        self.port = None;
+    }
+
     /// Whether bytes have been dropped that no line in the log tells of yet.
     #[must_use]
     pub fn is_dropping(&self) -> bool {

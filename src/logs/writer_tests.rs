@@ -226,3 +226,31 @@ fn what_is_lost_is_whole_lines_and_a_line_tells_of_it() -> Test {
     assert_eq!(bench.notes, [Note::Dropped(100, "the disk is full".into()), Note::Resumed(137)]);
     Ok(())
 }
+
+#[test]
+fn a_stream_that_nobody_reads_drops_and_says_so_afterwards() -> Test {
+    let (read, write) = crate::sys::fd::pipe()?;
+    crate::sys::fd::set_nonblocking(&write, true)?;
+    let mut bench = Bench::at(Path::new("/dev/stdout"))?;
+    bench.writer.port = Some(Port::Flow(Flow::device(File::from(write))));
+    let line = [[b'x'; 99].as_slice(), b"\n"].concat();
+    let count = crate::sys::pipe::DEFAULT_CAPACITY / line.len() + 100;
+    bench.write(&line.repeat(count));
+    let mut reader = File::from(read);
+    let mut first = vec![0; crate::sys::pipe::available(&reader)?];
+    std::io::Read::read_exact(&mut reader, &mut first)?;
+    bench.write(b"the end of a lost line\nback\n");
+    let mut rest = vec![0; crate::sys::pipe::available(&reader)?];
+    std::io::Read::read_exact(&mut reader, &mut rest)?;
+    let text = String::from_utf8(rest)?;
+    let [Note::Dropped(..), Note::Resumed(dropped)] = bench.notes[..] else {
+        return Err(format!("{:?}", bench.notes).into());
+    };
+    assert_eq!(
+        dropped as usize + first.len(),
+        count * line.len() + if text.contains("the end") { 0 } else { 23 }
+    );
+    let mark = format!("visord: {dropped} bytes of output dropped: ");
+    assert!(text.trim_start().starts_with(&mark) && text.ends_with("back\n"), "{text}");
+    Ok(())
+}

@@ -207,6 +207,17 @@ impl Region {
         self.cell(at).load(Ordering::Acquire)
     }
 
+    /// Reads the number at offset `at` through the file: a page that was never written stays without memory.
+    ///
+    /// # Errors
+    /// As pread(2).
+    pub fn peek(&self, at: usize) -> io::Result<u64> {
+        let mut bytes = [0; 8];
+        let offset = i64::try_from(self.at + at).map_err(|_| io::ErrorKind::InvalidInput)?;
+        let got = nix::sys::uio::pread(&self.map.fd, &mut bytes, offset)?;
+        if got == 8 { Ok(u64::from_ne_bytes(bytes)) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+    }
+
     /// Stores a number at offset `at`, a multiple of 8, with release ordering.
     pub fn store(&mut self, at: usize, value: u64) {
         self.cell(at).store(value, Ordering::Release);
@@ -267,6 +278,7 @@ mod tests {
         regions[1].bytes_mut().fill(2);
         regions[1].store(0, 9);
         assert_eq!((regions[0].bytes()[PAGE - 1], regions[1].load(0)), (1, 9));
+        assert_eq!((regions[1].peek(0)?, regions[1].peek(8)?), (9, u64::from_ne_bytes([2; 8])));
         regions[1].discard(1);
         assert_eq!(regions[1].bytes()[PAGE - 1], 2, "the kept page is whole");
         if cfg!(target_os = "linux") {
