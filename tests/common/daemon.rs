@@ -5,6 +5,7 @@ use super::{Sandbox, Who, need, proc};
 use nix::sys::signal::Signal;
 use std::io::{BufRead as _, BufReader, Read};
 use std::process::{Child, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,7 @@ const LINES_SHOWN: usize = 80;
 struct Lines {
     list: Mutex<Vec<(Instant, String)>>,
     more: Condvar,
+    ended: AtomicBool,
 }
 
 impl Lines {
@@ -34,6 +36,7 @@ impl Lines {
                 sink.more.notify_all();
                 bytes.clear();
             }
+            sink.ended.store(true, Ordering::Release);
         });
         lines
     }
@@ -273,13 +276,21 @@ impl Daemon {
         proc::signal(self.keeper(), signal);
     }
 
-    /// Waits for the end of the daemon.
+    /// Waits for the end of the daemon, and of what it had to say.
     pub(crate) fn wait_exit(&mut self, limit: Duration) -> ExitStatus {
+        let status = self.wait_launched(limit);
+        let read_to_the_end = || self.log.ended.load(Ordering::Acquire).then_some(());
+        wait::until(LONG, "the end of the activity log", read_to_the_end);
+        status
+    }
+
+    /// Waits for the end of the launched process alone.
+    pub(crate) fn wait_launched(&mut self, limit: Duration) -> ExitStatus {
         if let Some(status) = self.ended {
             return status;
         }
-        let status =
-            wait::until(limit, "the end of the daemon", || self.child.try_wait().expect("our own child"));
+        let ended = || self.child.try_wait().expect("our own child");
+        let status = wait::until(limit, "the end of the daemon", ended);
         self.ended = Some(status);
         status
     }

@@ -26,7 +26,7 @@ fn a_killed_keeper_is_replaced_by_the_reactor_and_no_program_is_touched() {
     let (keeper, reactor) = (daemon.keeper(), daemon.reactor());
     let before = daemon.mark();
     proc::signal(keeper, Signal::SIGKILL);
-    daemon.wait_exit(LONG);
+    daemon.wait_launched(LONG);
     daemon.wait_after(before, "keeper");
     assert!(proc::alive(web) && proc::alive(quiet), "a program died with the keeper");
     assert!(proc::alive(reactor), "the reactor died with the keeper");

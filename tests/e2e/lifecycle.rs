@@ -144,9 +144,9 @@ fn the_pidfile_names_the_launched_process_in_the_foreground() {
 fn lines_of_the_activity_log_have_upstreams_form_and_are_echoed_in_the_foreground() {
     let daemon = Daemon::start("form", WEB);
     daemon.wait_running("web");
-    let sandbox_log = daemon.sandbox.read("visord.log");
     for line in daemon.lines().iter().filter(|line| line.contains("web")) {
-        assert!(sandbox_log.contains(line.as_str()), "only on stdout: {line}");
+        let logged = || daemon.sandbox.read("visord.log").contains(line.as_str()).then_some(());
+        wait::until(LONG, &format!("in the log file: {line}"), logged);
         assert!(has_stamp_and_level(line), "{line}");
     }
     daemon.stop();

@@ -86,9 +86,26 @@ fn the_stop_signal_goes_to_the_main_process_and_its_tree_follows_when_it_is_gone
     );
 }
 
+const CHILD_THAT_HEARS_INT: &str = "\
+import signal, time
+signal.signal(signal.SIGINT, lambda *_: open('child.int', 'w'))
+open('child.up', 'w')
+while True: time.sleep(0.05)
+";
+
+/// Ends only once the child has heard: were the signal not for the group, it would be killed in the end.
+const MAIN_THAT_WAITS_FOR_IT: &str = "\
+trap 'while ! test -e child.int; do sleep 0.05; done; kill -9 $!; exit 0' INT
+/usr/bin/python3 child.py &
+while :; do sleep 0.05; done
+";
+
 #[test]
 fn stopasgroup_signals_the_whole_group_at_once() {
-    let daemon = Setup::new("group").file("child.py", "import signal, time\nsignal.signal(signal.SIGINT, lambda *_: open('child.int', 'w'))\nopen('child.up', 'w')\nwhile True: time.sleep(0.05)").file("main.sh", "trap 'while ! test -e child.int; do sleep 0.05; done; kill -9 $!; exit 0' INT\n/usr/bin/python3 child.py & while :; do sleep 0.05; done").start("[program:main]\ncommand=bash main.sh\nstartsecs=0\nstopasgroup=true\nstopsignal=INT\n");
+    let daemon = Setup::new("group")
+        .file("child.py", CHILD_THAT_HEARS_INT)
+        .file("main.sh", MAIN_THAT_WAITS_FOR_IT)
+        .start("[program:main]\ncommand=bash main.sh\nstartsecs=0\nstopasgroup=true\nstopsignal=INT\n");
     wait::until(LONG, "the child", || daemon.sandbox.path("child.up").exists().then_some(()));
     let log = daemon.stop();
     assert!(log.iter().any(|line| line.contains("stopped: main (exit status 0)")), "{log:?}");
