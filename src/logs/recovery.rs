@@ -197,6 +197,28 @@ fn nor_within_escape_sequences() -> Result<(), Error> {
     Ok(())
 }
 
+/// A prompt has no line end: it must not wait for one when nobody else writes to its log.
+#[test]
+fn the_beginning_of_a_line_is_written_when_the_log_is_its_own() -> Result<(), Error> {
+    let case = Case { chunks: vec![(StreamId(0), b"login: ".to_vec())], ..Case::new(0, false, false) };
+    let dir = tempfile::tempdir()?;
+    let mut world =
+        World { case: &case, dir: dir.path().to_path_buf(), pool: Pool::create()?, next_chunk: 0 };
+    let pool = Arc::new(Pool::adopt(world.pool.fd().try_clone_to_owned()?)?);
+    drop(world.read(&pool));
+    let pool = Arc::new(Pool::adopt(world.pool.fd().try_clone_to_owned()?)?);
+    let shared: Arc<Shared<()>> = Arc::new(Shared::new(pool, Box::new(|| {})));
+    let mut worker = Worker::new(shared);
+    worker.replay();
+    worker.before_sleep();
+    let path = dir.path().join("0.log");
+    assert!(!path.exists(), "somebody else may open the same log yet");
+    worker.open(SinkId(1), case.spec(dir.path(), StreamId(0)));
+    worker.before_sleep();
+    assert_eq!(fs::read_to_string(&path)?, "login: ");
+    Ok(())
+}
+
 #[test]
 fn a_read_that_did_not_happen_is_forgotten() -> Result<(), Error> {
     let pool = Pool::create()?;

@@ -70,7 +70,7 @@ impl<T> Worker<T> {
         self.replay();
         loop {
             let shared = Arc::clone(&self.shared);
-            let job = shared.next(|| self.tell_hungry());
+            let job = shared.next(|| self.before_sleep());
             match job {
                 Job::Open(sink, spec) => self.open(sink, spec),
                 Job::Close(sink) => self.close(sink),
@@ -235,6 +235,30 @@ impl<T> Worker<T> {
         self.tidy(route);
     }
 
+    /// Writes beginnings of lines that wait for their ends in logs that nobody else writes to: after a recovery
+    /// that was not known, or the others have gone since.
+    fn write_tails_of_unshared(&mut self) {
+        let streams: Vec<StreamId> = self.held.keys().copied().collect();
+        for stream in streams {
+            let chain = self.held.get(&stream);
+            let Some(outlet) = chain.and_then(|chain| chain.first()).and_then(Slot::outlet) else { continue };
+            let spec = outlet.route.file.as_ref();
+            if spec.and_then(|spec| self.logs.get(&spec.target)).is_none_or(|shelf| shelf.holders != 1) {
+                continue;
+            }
+            let chain = self.held.remove(&stream).unwrap_or_default();
+            if let Some(mut slot) = self.complete_all_but_last(chain, &outlet.route) {
+                let len = slot.len();
+                self.write(&mut slot, &outlet.route, len);
+                if slot.progress().strip.is_outside() {
+                    self.give_back(slot);
+                } else {
+                    self.held.insert(stream, vec![slot]);
+                }
+            }
+        }
+    }
+
     fn feed_syslog(&mut self, slot: &mut Slot, route: &Route) {
         let Some(name) = &route.syslog else { return };
         if slot.syslog_is_done() {
@@ -337,7 +361,9 @@ impl<T> Worker<T> {
         }
     }
 
-    fn tell_hungry(&self) {
+    /// Nothing is left to do for now.
+    pub(super) fn before_sleep(&mut self) {
+        self.write_tails_of_unshared();
         if self.shared.pool.take_hunger() {
             self.shared.emit(Event::SlotFree);
         }
