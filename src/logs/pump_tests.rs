@@ -127,6 +127,65 @@ fn a_flood_arrives_whole() -> Test {
     Ok(())
 }
 
+/// Eight programs, one log, a rotation every 64 KiB: no line is lost or torn.
+#[test]
+fn programs_that_share_a_log_tear_no_lines() -> Test {
+    let mut bench = Bench::new()?;
+    let (count, max_bytes) = (5_000, 65_536);
+    let mut writers = Vec::new();
+    for id in 0..8_u64 {
+        let sink = bench.disk.open(SinkSpec::file(&bench.path("log"), max_bytes, 1_000));
+        let (read, write) = fd::pipe()?;
+        bench.pump.attach(StreamId(id), read, Some(sink), StreamOptions::default())?;
+        let mut write = File::from(write);
+        writers.push(thread::spawn(move || {
+            // Blocks of an odd length, so that reads end anywhere.
+            let text: String = (0..count).map(|number| format!("{id}:{number:05}\n")).collect();
+            text.as_bytes().chunks(97 + 50 * id as usize).try_for_each(|block| write.write_all(block))
+        }));
+    }
+    bench.run(|bench| bench.pump.is_empty())?;
+    for writer in writers {
+        writer.join().map_err(|_| "a writer died")??;
+    }
+    assert!(bench.disk.stop(DEADLINE));
+    let mut next = [0; 8];
+    let backups =
+        (1..1_000).map(|n| bench.dir.path().join(format!("log.{n}"))).take_while(|path| path.exists());
+    let mut files: Vec<PathBuf> = backups.collect();
+    files.reverse();
+    assert!(files.len() as u64 > 8 * 8 * u64::from(count) / max_bytes - 2, "{} rotations", files.len());
+    files.push(bench.dir.path().join("log"));
+    for path in files {
+        let text = read(&path)?;
+        assert!(text.is_empty() || text.ends_with('\n'), "{} ends within a line", path.display());
+        for line in text.lines() {
+            let (id, number) = line.split_once(':').ok_or("a torn line")?;
+            let next: &mut u32 = next.get_mut(id.parse::<usize>()?).ok_or("nobody's line")?;
+            assert_eq!((number.len(), number.parse()), (5, Ok(*next)), "{line:?} of {id}");
+            *next += 1;
+        }
+    }
+    assert_eq!(next, [count; 8]);
+    Ok(())
+}
+
+/// All byte values, and a line of three megabytes.
+#[test]
+fn bytes_that_are_no_text_arrive_as_they_are() -> Test {
+    let mut bench = Bench::new()?;
+    let mut write = bench.attach(1, Some("log"), StreamOptions::default())?;
+    let bytes: Vec<u8> = (0..3 << 20_u32).map(|n: u32| (n ^ (n >> 8) ^ (n >> 16)) as u8).collect();
+    let bytes: Vec<u8> = bytes.into_iter().filter(|byte| *byte != b'\n').chain(*b"\n").collect();
+    let copy = bytes.clone();
+    let writer = thread::spawn(move || write.write_all(&copy));
+    bench.run(|bench| bench.pump.is_empty())?;
+    writer.join().map_err(|_| "the writer died")??;
+    assert!(bench.disk.stop(DEADLINE));
+    assert!(fs::read(bench.dir.path().join("log"))? == bytes);
+    Ok(())
+}
+
 #[test]
 fn escape_sequences_go_from_the_log_and_from_what_is_handed_out() -> Test {
     let mut bench = Bench::new()?;
