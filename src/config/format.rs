@@ -3,6 +3,8 @@
 //! Knows nothing of names or files; [`super::expand`] reads the syntax and calls it. `%(process_num)02d` is
 //! `number(&Conversion { zero: true, width: Some(2), letter: 'd', .. }, 7)`, `07`.
 
+use crate::model::python::str_repr;
+
 /// What stands between a name and the end of its conversion.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Conversion {
@@ -137,21 +139,11 @@ fn general(conversion: &Conversion, value: f64, significant: usize) -> String {
 
 /// Returns a text as Python prints it in its `repr`, or in its `ascii` form.
 fn repr(text: &str, ascii: bool) -> String {
-    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
-    let mut out = String::from(quote);
-    for c in text.chars() {
-        match c {
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\\' => out.push_str("\\\\"),
-            c if c == quote => out.extend(['\\', c]),
-            c if c.is_control() || (ascii && !c.is_ascii()) => out.push_str(&escaped(c)),
-            c => out.push(c),
-        }
+    let shown = str_repr(text);
+    if !ascii || shown.is_ascii() {
+        return shown;
     }
-    out.push(quote);
-    out
+    shown.chars().map(|c| if c.is_ascii() { c.to_string() } else { escaped(c) }).collect()
 }
 
 fn escaped(c: char) -> String {

@@ -5,10 +5,8 @@
 
 use super::input::{Actor, Input, Request, RequestId, SpawnError};
 use super::{Action, Core, Reply, Scope};
-use crate::model::spec::{
-    AutoRestart, FleetSpec, GroupKind, GroupSpec, LogTarget, Place, ProcessSpec, StreamSpec,
-};
-use crate::model::{ExitStatus, Pid, ProcessId, RunId, Signal, State, Time, Uid, WallTime};
+use crate::model::spec::{FleetSpec, GroupKind, GroupSpec, LogTarget, Place, ProcessSpec, StreamSpec};
+use crate::model::{ExitStatus, Pid, ProcessId, RunId, State, Time, Uid, WallTime};
 use std::sync::Arc;
 
 /// The process of [`Bench::one`].
@@ -30,39 +28,11 @@ pub(super) struct Bench {
 
 /// Returns a program with supervisord's defaults and `kill_mode=mixed`.
 pub(super) fn program(name: &str) -> ProcessSpec {
-    let stream = StreamSpec {
-        logfile: LogTarget::None,
-        maxbytes: 0,
-        backups: 0,
-        capture_maxbytes: 0,
-        events_enabled: false,
-        syslog: false,
-    };
+    let silent = StreamSpec { logfile: LogTarget::None, maxbytes: 0, backups: 0, ..StreamSpec::default() };
     ProcessSpec {
-        name: name.to_owned(),
-        group: name.to_owned(),
-        command: "/bin/true".to_owned(),
-        directory: None,
-        umask: None,
-        priority: 999,
-        autostart: true,
-        autorestart: AutoRestart::Unexpected,
-        startsecs: 1,
-        startretries: 3,
-        stopsignal: Signal::TERM,
-        stopwaitsecs: 10,
-        stopasgroup: None,
-        killasgroup: None,
-        exitcodes: vec![0],
-        user: None,
-        environment: Vec::new(),
-        serverurl: None,
-        redirect_stderr: false,
-        stdout: stream.clone(),
-        stderr: stream,
-        unbuilt: Vec::new(),
-        refused: None,
-        place: Place::default(),
+        stdout: silent.clone(),
+        stderr: silent,
+        ..ProcessSpec::new(name, name, "/bin/true", Place::default())
     }
 }
 

@@ -4,6 +4,7 @@
 //! is told as a [`SpawnError`] in supervisord's words (supervisor 4.3 `process.get_execv_args`).
 
 use crate::core::SpawnError;
+use crate::model::python::str_repr;
 use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
@@ -35,10 +36,8 @@ pub(super) struct Lookup {
 impl Lookup {
     /// Splits the command line and finds its file.
     pub(super) fn run(&self) -> Result<Command, SpawnError> {
-        let words = split(&self.command).map_err(|why| SpawnError::CannotParse {
-            command: python_repr(&self.command),
-            why: why.into(),
-        })?;
+        let words = split(&self.command)
+            .map_err(|why| SpawnError::CannotParse { command: str_repr(&self.command), why: why.into() })?;
         let Some(name) = words.first() else { return Err(SpawnError::Empty) };
         let path = self.find(name)?;
         let argv: Option<Vec<CString>> = words.iter().map(|word| CString::new(word.as_str()).ok()).collect();
@@ -115,25 +114,6 @@ fn quoted(chars: &mut std::str::Chars<'_>, quote: char, word: &mut String) -> Re
             c => word.push(c),
         }
     }
-}
-
-/// Writes a text as Python's `repr` does, for supervisord's messages.
-fn python_repr(text: &str) -> String {
-    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
-    let mut out = String::from(quote);
-    for c in text.chars() {
-        match c {
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\\' => out.push_str("\\\\"),
-            c if c == quote => out.extend(['\\', c]),
-            c if c.is_control() => out.push_str(&format!("\\x{:02x}", c as u32)),
-            c => out.push(c),
-        }
-    }
-    out.push(quote);
-    out
 }
 
 /// Returns the value of PATH in a list of variables, the last of the name.

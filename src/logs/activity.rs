@@ -5,7 +5,7 @@
 
 use super::flow::Flow;
 use super::loss::Loss;
-use super::python::{bytes_repr, str_repr};
+use crate::model::python::{bytes_repr, str_repr};
 use crate::model::{Level, WallTime};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;

@@ -18,7 +18,6 @@ pub mod lines;
 pub mod loss;
 pub mod pool;
 pub mod pump;
-pub mod python;
 #[cfg(test)]
 mod recovery;
 pub mod rest;

@@ -7,6 +7,7 @@ pub mod exit;
 pub mod host;
 pub mod id;
 pub mod level;
+pub mod python;
 pub mod record;
 pub mod signal;
 pub mod spec;

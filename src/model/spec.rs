@@ -218,6 +218,9 @@ pub enum AutoRestart {
     True,
 }
 
+/// Priority of a process or a group that names none.
+pub const PRIORITY_DEFAULT: i64 = 999;
+
 /// One process, everything about it that the configuration says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProcessSpec {
@@ -272,6 +275,37 @@ pub struct ProcessSpec {
 }
 
 impl ProcessSpec {
+    /// Returns a process with supervisord's defaults (supervisor 4.3 `processes_from_section`).
+    #[must_use]
+    pub fn new(group: &str, name: &str, command: &str, place: Place) -> ProcessSpec {
+        ProcessSpec {
+            name: name.to_owned(),
+            group: group.to_owned(),
+            command: command.to_owned(),
+            directory: None,
+            umask: None,
+            priority: PRIORITY_DEFAULT,
+            autostart: true,
+            autorestart: AutoRestart::Unexpected,
+            startsecs: 1,
+            startretries: 3,
+            stopsignal: Signal::TERM,
+            stopwaitsecs: 10,
+            stopasgroup: None,
+            killasgroup: None,
+            exitcodes: vec![0],
+            user: None,
+            environment: Vec::new(),
+            serverurl: None,
+            redirect_stderr: false,
+            stdout: StreamSpec::default(),
+            stderr: StreamSpec::default(),
+            unbuilt: Vec::new(),
+            refused: None,
+            place,
+        }
+    }
+
     /// Returns `group:name`, or just the name when both are the same (supervisor 4.3 `make_namespec`).
     #[must_use]
     pub fn namespec(&self) -> String {
@@ -294,6 +328,20 @@ pub struct StreamSpec {
     pub events_enabled: bool,
     /// Whether lines also go to the system log.
     pub syslog: bool,
+}
+
+impl Default for StreamSpec {
+    /// supervisord's defaults: a file of its own naming, rotated at 50 MiB, ten kept.
+    fn default() -> StreamSpec {
+        StreamSpec {
+            logfile: LogTarget::Auto(None),
+            maxbytes: 50 << 20,
+            backups: 10,
+            capture_maxbytes: 0,
+            events_enabled: false,
+            syslog: false,
+        }
+    }
 }
 
 /// Where an output stream is logged.

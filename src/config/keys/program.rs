@@ -4,7 +4,6 @@
 
 use super::{Reload, Row, Scope, row};
 use crate::config::value::{self, Converted, LogSetting, Value, boolean, byte_size, integer, octal};
-use crate::model::Signal;
 use crate::model::spec::{AutoRestart, LogTarget, Place, ProcessSpec, StreamSpec};
 
 /// A program-like section while it is being read.
@@ -30,40 +29,7 @@ impl ProgramDraft {
     /// Returns supervisord's defaults for a program of `group`.
     #[must_use]
     pub fn new(group: &str, place: Place) -> ProgramDraft {
-        let stream = StreamSpec {
-            logfile: LogTarget::Auto(None),
-            maxbytes: 50 << 20,
-            backups: 10,
-            capture_maxbytes: 0,
-            events_enabled: false,
-            syslog: false,
-        };
-        let process = ProcessSpec {
-            name: String::new(),
-            group: group.to_owned(),
-            command: String::new(),
-            directory: None,
-            umask: None,
-            priority: 999,
-            autostart: true,
-            autorestart: AutoRestart::Unexpected,
-            startsecs: 1,
-            startretries: 3,
-            stopsignal: Signal::TERM,
-            stopwaitsecs: 10,
-            stopasgroup: None,
-            killasgroup: None,
-            exitcodes: vec![0],
-            user: None,
-            environment: Vec::new(),
-            serverurl: None,
-            redirect_stderr: false,
-            stdout: stream.clone(),
-            stderr: stream,
-            unbuilt: Vec::new(),
-            refused: None,
-            place,
-        };
+        let process = ProcessSpec::new(group, "", "", place);
         ProgramDraft {
             process,
             has_command: false,
