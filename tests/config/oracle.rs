@@ -27,7 +27,9 @@ impl Interop {
         let from = |name: &str, default: &str| {
             std::env::var_os(name).map_or_else(|| root.join(default), PathBuf::from)
         };
+        // As supervisord and the recording name it: without `..`.
         let shared = from("VISOR_SHARED", "../shared");
+        let shared = shared.canonicalize().unwrap_or(shared);
         let python = from("VISOR_VENV", "target/test-venv").join("bin/python");
         for needed in [shared.join("interop/oracle.py"), python.clone()] {
             if !needed.exists() {
