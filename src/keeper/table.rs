@@ -131,7 +131,11 @@ impl Table {
         if let Some(entry) = self.runs.get(&run) {
             let told =
                 Report::Spawned { run, pid: entry.pid, streams: entry.streams, born_ns: entry.born_ns };
+            let (note, ended) = (entry.note, entry.ended);
             self.tell(told, With::Run(run));
+            if let Some(status) = ended {
+                self.tell_end(run, note, status);
+            }
             return None;
         }
         Some(Effect::Spawn { run, streams, held })
@@ -193,13 +197,15 @@ impl Table {
     /// Passes on a signal that was sent to the daemon; one of each kind waits at the most.
     pub fn signal(&mut self, signal: Signal) {
         let report = Report::Signal { signal };
-        if !self.outbox.iter().any(|(waiting, _)| *waiting == report) {
+        let mut waiting = self.outbox.iter().chain(self.handover.iter().flatten());
+        if !waiting.any(|(waiting, _)| *waiting == report) {
             self.tell(report, With::Nothing);
         }
     }
 
+    /// During a hand-over news wait for its end: a run's exit must not come before the run itself.
     fn tell(&mut self, report: Report, with: With) {
-        self.outbox.push_back((report, with));
+        self.handover.as_mut().unwrap_or(&mut self.outbox).push_back((report, with));
     }
 
     /// Returns the next report to send, and the descriptors that go with it. Removed only by [`Self::sent`].
@@ -225,8 +231,9 @@ impl Table {
 
     /// Begins the hand-over to a new reactor: everything that is not settled is told again.
     pub fn hand_over(&mut self, deaths: u64, daemonized: bool, ending: bool) {
+        let untold = self.outbox.drain(..).chain(self.handover.take().into_iter().flatten());
         let signals: Vec<_> =
-            self.outbox.drain(..).filter(|(report, _)| matches!(report, Report::Signal { .. })).collect();
+            untold.filter(|(report, _)| matches!(report, Report::Signal { .. })).collect();
         let mut all: VecDeque<_> =
             self.holds.iter().map(|key| (Report::Held { key: *key }, With::Held(*key))).collect();
         for (run, entry) in &self.runs {

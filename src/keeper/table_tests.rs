@@ -225,3 +225,53 @@ fn orphans_and_signals_that_nobody_takes_in_do_not_pile_up() {
     let orphans = Report::Orphans { count: 10_000, pid: 14_999, status: ExitStatus::Code(0) };
     assert_eq!(told[1..], [Report::Signal { signal: Signal::HUP }, orphans]);
 }
+
+/// Everything that a reactor is told from here on; it answers each window.
+fn told(table: &mut Table) -> Vec<Report> {
+    let mut told = Vec::new();
+    while let Some((report, _)) = table.next_report() {
+        table.sent();
+        told.push(report);
+        if report == Report::Window {
+            table.request(Request::Taken);
+        }
+    }
+    told
+}
+
+#[test]
+fn an_exit_amid_a_hand_over_is_told_after_the_run_that_a_later_window_brings() {
+    let mut table = Table::default();
+    (1..=500).for_each(|run| table.spawned(run, run as i32 + 10, PIPES, 0));
+    table.hand_over(1, false, false);
+    table.ended(500 + 10, ExitStatus::Code(3));
+    let told = told(&mut table);
+    let at = |found: fn(&Report) -> bool| told.iter().position(found);
+    let spawned = at(|report| matches!(report, Report::Spawned { run: 500, .. }));
+    let exited = at(|report| matches!(report, Report::Exited { run: 500, .. }));
+    assert!(spawned.is_some() && spawned < exited, "{spawned:?} {exited:?}");
+    assert_eq!(told.iter().filter(|report| matches!(report, Report::Exited { .. })).count(), 1);
+}
+
+#[test]
+fn a_signal_is_told_once_however_many_reactors_die_before_they_hear_it() {
+    let mut table = Table::default();
+    (1..=500).for_each(|run| table.spawned(run, run as i32 + 10, PIPES, 0));
+    for deaths in 1..4 {
+        table.hand_over(deaths, false, false);
+        table.signal(Signal::TERM);
+    }
+    let term = Report::Signal { signal: Signal::TERM };
+    assert_eq!(told(&mut table).iter().filter(|report| **report == term).count(), 1);
+}
+
+#[test]
+fn a_run_that_has_ended_is_told_with_its_end_when_it_is_asked_for_again() {
+    let mut table = Table::default();
+    table.spawned(1, 100, PIPES, 5);
+    table.ended(100, ExitStatus::Code(4));
+    told(&mut table);
+    assert_eq!(table.request(Request::Spawn { run: 1, streams: PIPES, held: 0 }), None);
+    let end = Report::Exited { run: 1, status: ExitStatus::Code(4) };
+    assert_eq!(told(&mut table).last(), Some(&end));
+}
