@@ -31,6 +31,8 @@ const RUNS_WITH_BIG_PIPES_MAX: usize = 400;
 const SMALL_PIPE_BYTES: usize = 16 * 1024;
 /// Size of a stdin pipe, in bytes: a page, because most programs are never written to.
 const STDIN_PIPE_BYTES: usize = 4096;
+/// How long a reactor that has said its last word may take to go: its threads may stand before a frozen disk.
+const LAST_WORD_TO_END: Duration = Duration::from_secs(1);
 /// How often processes are asked for that are not our children and cannot be waited for.
 const ASK_EVERY: Duration = Duration::from_secs(1);
 /// Exit code when the reactor never came up.
@@ -51,11 +53,14 @@ struct Reactor {
     inbox: Inbox,
     /// Part of a report that the socket had no room for.
     unsent: Option<([u8; MESSAGE_SIZE_BYTES], usize)>,
+    /// Whether it has closed its end, and until when it may take to go.
+    hung_up: bool,
+    gone_by: Option<Time>,
 }
 
 impl Reactor {
     fn new(pid: Pid, socket: OwnedFd) -> Reactor {
-        Reactor { pid, socket, inbox: Inbox::default(), unsent: None }
+        Reactor { pid, socket, inbox: Inbox::default(), unsent: None, hung_up: false, gone_by: None }
     }
 }
 
@@ -103,6 +108,8 @@ impl Keeper {
 
     /// Makes this process a keeper in the place of a lost one.
     pub(super) fn replacing(start: fn(Start) -> i32, socket: OwnedFd, pid: Pid) -> io::Result<Keeper> {
+        // It was started by a link in /proc, and would bear that link's name.
+        process::set_name(c"visord");
         let mut keeper = Keeper::prepare(start)?;
         keeper.watched.add(u64::MAX, pid);
         keeper.reactor = Some(Reactor::new(pid, socket));
@@ -162,7 +169,8 @@ impl Keeper {
     /// Sleeps until something happens, or the next deadline; there is none while all is well.
     fn wait(&self) {
         let ask_at = self.watched.must_ask().then(|| clock::now().after(ASK_EVERY));
-        let due = [self.respawn_at, self.impatient_at, ask_at].into_iter().flatten().min();
+        let gone_by = self.reactor.as_ref().and_then(|reactor| reactor.gone_by);
+        let due = [self.respawn_at, self.impatient_at, ask_at, gone_by].into_iter().flatten().min();
         let timeout = due.map_or(PollTimeout::NONE, |due| {
             let rest = due.since(clock::now()) + Duration::from_millis(1);
             PollTimeout::try_from(rest).unwrap_or(PollTimeout::MAX)
@@ -171,7 +179,8 @@ impl Keeper {
             PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.notes.0.as_fd(), PollFlags::POLLIN),
         ];
-        if let Some(reactor) = &self.reactor {
+        // A closed connection is ready for ever.
+        if let Some(reactor) = self.reactor.as_ref().filter(|reactor| !reactor.hung_up) {
             let full = reactor.unsent.is_some() || self.table.has_reports();
             let out = if full { PollFlags::POLLOUT } else { PollFlags::empty() };
             fds.push(PollFd::new(reactor.socket.as_fd(), PollFlags::POLLIN | out));
@@ -201,6 +210,15 @@ impl Keeper {
             (self.impatient_at, self.ending, self.terms) = (None, true, 0);
             if let Some(reactor) = &self.reactor {
                 let _ = process::kill(reactor.pid, Signal::KILL);
+            }
+        }
+        if let Some(reactor) = &mut self.reactor
+            && reactor.gone_by.is_some_and(|due| due <= now)
+        {
+            reactor.gone_by = None;
+            let _ = process::kill(reactor.pid, Signal::KILL);
+            if self.outcome.is_some() {
+                self.reactor = None;
             }
         }
         if self.respawn_at.is_some_and(|due| due <= now) {
@@ -298,8 +316,18 @@ impl Keeper {
         for (request, fds) in requests {
             self.carry_out(request, fds);
         }
-        if ended && !self.is_own_child() {
-            self.reactor_ended();
+        if ended {
+            self.hung_up();
+        }
+    }
+
+    /// The reactor's end is closed: a child of ours is about to be reaped, and another's is not waited for.
+    fn hung_up(&mut self) {
+        if !self.is_own_child() {
+            return self.reactor_ended();
+        }
+        if let Some(reactor) = self.reactor.as_mut().filter(|reactor| !reactor.hung_up) {
+            (reactor.hung_up, reactor.gone_by) = (true, Some(clock::now().after(LAST_WORD_TO_END)));
         }
     }
 
@@ -427,11 +455,12 @@ impl Keeper {
             }
         }
         for (run, pid, status) in self.watched.ended() {
-            if run == u64::MAX {
+            if run != u64::MAX {
+                self.table.ended(pid.0, status);
+            } else if self.reactor.as_ref().is_some_and(|reactor| reactor.pid == pid) {
+                // Not so once its closed connection was noticed first: then another has taken its place.
                 self.receive();
                 self.reactor_ended();
-            } else {
-                self.table.ended(pid.0, status);
             }
         }
     }
