@@ -232,8 +232,7 @@ impl Table {
     /// Begins the hand-over to a new reactor: everything that is not settled is told again.
     pub fn hand_over(&mut self, deaths: u64, daemonized: bool, ending: bool) {
         let untold = self.outbox.drain(..).chain(self.handover.take().into_iter().flatten());
-        let signals: Vec<_> =
-            untold.filter(|(report, _)| matches!(report, Report::Signal { .. })).collect();
+        let signals: Vec<_> = untold.filter(|(report, _)| matches!(report, Report::Signal { .. })).collect();
         let mut all: VecDeque<_> =
             self.holds.iter().map(|key| (Report::Held { key: *key }, With::Held(*key))).collect();
         for (run, entry) in &self.runs {

@@ -1,9 +1,7 @@
 //! Bytes with descriptors over a stream socket pair (unix(7), `SCM_RIGHTS`).
 
 use nix::errno::Errno;
-use nix::sys::socket::{
-    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, sendmsg, socketpair,
-};
+use nix::sys::socket::{AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, sendmsg, socketpair};
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 
@@ -97,7 +95,9 @@ fn take_rights(message: &libc::msghdr, fds: &mut Vec<OwnedFd>) {
         if (header.cmsg_level, header.cmsg_type) == (libc::SOL_SOCKET, libc::SCM_RIGHTS) {
             for n in 0..(header.cmsg_len as usize).saturating_sub(before) / size_of::<RawFd>() {
                 // SAFETY: the header's length says that so many numbers follow it.
-                let number = unsafe { content.add(n).read_unaligned() };
+                let at = unsafe { content.add(n) };
+                // SAFETY: as above; the number may stand at any address.
+                let number = unsafe { at.read_unaligned() };
                 // SAFETY: the kernel has just made this number for us, and nobody else knows it.
                 fds.push(unsafe { OwnedFd::from_raw_fd(number) });
             }
@@ -142,7 +142,8 @@ mod tests {
             Forked::Child => {
                 let limited = Limited::Files.set(0, 0);
                 let first = receive(&b, &mut buffer, &mut fds);
-                let is_whole = limited.is_ok() && matches!(first, Ok(5)) && buffer == *b"first" && fds.is_empty();
+                let is_whole =
+                    limited.is_ok() && matches!(first, Ok(5)) && buffer == *b"first" && fds.is_empty();
                 let next = receive(&b, &mut buffer, &mut fds);
                 let goes_on = matches!(next, Ok(5)) && buffer == *b"other";
                 // SAFETY: _exit ends the process and takes a number.
