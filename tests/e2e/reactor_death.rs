@@ -24,8 +24,9 @@ const EXITERS: [(&str, &str, &str); 3] = [
     ("killed", "sh -c 'echo >> killed.runs; sleep 0.25; kill -9 $$'", "terminated by SIGKILL; not expected"),
 ];
 
-const COUNTERS: [(&str, Mode, &str); 3] =
-    [("lines", Mode::Line, "100KB"), ("blocks", Mode::Block, "300KB"), ("whole", Mode::Line, "0")];
+/// Writers with the size at which their logs are rotated, in KB.
+const COUNTERS: [(&str, Mode, u64); 3] =
+    [("lines", Mode::Line, 100), ("blocks", Mode::Block, 300), ("whole", Mode::Line, 0)];
 
 /// A small generator: the moments of the kills are random, but can be had again.
 struct Random(u64);
@@ -42,11 +43,13 @@ impl Random {
 fn start(target: u64) -> Daemon {
     let setup = Setup::new(&format!("shot-{target}"));
     let mut sections = String::new();
-    for (name, mode, maxbytes) in COUNTERS {
+    for (name, mode, kilobytes) in COUNTERS {
+        // The slow ring writes ten times as much, and all of it must still be there at the end.
+        let maxbytes = kilobytes * need::by_ring(1, 10);
         let command = counter::command(&setup.sandbox, name, mode, 2);
         sections += &format!(
             "[program:{name}]\ncommand={command}\nstartsecs=0\nstdout_logfile=%(here)s/{name}.log\n\
-             stdout_logfile_maxbytes={maxbytes}\nstdout_logfile_backups=2000\n"
+             stdout_logfile_maxbytes={maxbytes}KB\nstdout_logfile_backups=2000\n"
         );
     }
     for (name, command, _) in EXITERS {
