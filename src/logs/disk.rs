@@ -72,6 +72,7 @@ pub(super) enum Job<T> {
     End(StreamId),
     Lost(Lost),
     Run(Box<dyn FnOnce() -> T + Send>),
+    AllOpen,
     Discard,
     Stop,
 }
@@ -281,6 +282,12 @@ impl<T: Send + 'static> Disk<T> {
     /// Closes and opens every log under its name, for whoever moved the files away.
     pub fn reopen_all(&self) {
         self.shared.push(Job::ReopenAll);
+    }
+
+    /// Says that every log that an earlier process had open is open again, over a pool that was adopted: from now
+    /// on it is known which are shared, and the beginning of a line waits for its end in those only.
+    pub fn all_open(&self) {
+        self.shared.push(Job::AllOpen);
     }
 
     /// Runs something on the worker that may have to wait for a file system; [`Event::Done`] answers.

@@ -50,6 +50,7 @@ pub struct Pool {
     owners: [AtomicU64; SLOTS],
     /// Number of free slots at which somebody is to be told; 0 when nobody waits.
     wanted: AtomicUsize,
+    adopted: bool,
 }
 
 /// The free slots of both sizes, and what is true of the pool as a whole.
@@ -97,7 +98,7 @@ impl Pool {
         let memory = SharedMem::create(c"visor-logs", LENGTH)?;
         memory.store(0, MAGIC);
         let (head, rest, slots) = cut(memory);
-        Ok(Pool::new(Free::of(head, reversed(slots)), rest, Vec::new()))
+        Ok(Pool::new(Free::of(head, reversed(slots)), rest, Vec::new(), false))
     }
 
     /// Takes over the pool of an earlier process, which must be dead.
@@ -112,10 +113,10 @@ impl Pool {
         let (head, rest, slots) = cut(memory);
         let (free, mut left_over): (Vec<_>, Vec<_>) = slots.into_iter().partition(Slot::is_free_unseen);
         left_over.sort_by_key(Slot::sequence);
-        Ok(Pool::new(Free::of(head, reversed(free)), rest, left_over))
+        Ok(Pool::new(Free::of(head, reversed(free)), rest, left_over, true))
     }
 
-    fn new(free: Free, rest: Region, left_over: Vec<Slot>) -> Pool {
+    fn new(free: Free, rest: Region, left_over: Vec<Slot>, adopted: bool) -> Pool {
         let owners = std::array::from_fn(|_| AtomicU64::new(NOBODY));
         for slot in &left_over {
             owners[slot.index].store(slot.stream().0, Ordering::Relaxed);
@@ -126,6 +127,7 @@ impl Pool {
             left_over: Mutex::new(left_over),
             owners,
             wanted: AtomicUsize::new(0),
+            adopted,
         }
     }
 
@@ -133,6 +135,12 @@ impl Pool {
     #[must_use]
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.rest.fd()
+    }
+
+    /// Whether an earlier process used it.
+    #[must_use]
+    pub fn is_adopted(&self) -> bool {
+        self.adopted
     }
 
     /// Takes a free slot for `len` bytes of `stream`; None when there is none or the stream has its share.

@@ -100,6 +100,7 @@ impl World<'_> {
         for stream in [0, 1] {
             worker.open(SinkId(stream), self.case.spec(&self.dir, StreamId(u64::from(stream))));
         }
+        worker.set_all_open();
         loop {
             // Several reads are under way before the first of them is written.
             let mut batch = Vec::new();
@@ -214,6 +215,9 @@ fn the_beginning_of_a_line_is_written_when_the_log_is_its_own() -> Result<(), Er
     let path = dir.path().join("0.log");
     assert!(!path.exists(), "somebody else may open the same log yet");
     worker.open(SinkId(1), case.spec(dir.path(), StreamId(0)));
+    worker.before_sleep();
+    assert_eq!(fs::read_to_string(&path)?, "", "nor is it known before all are open");
+    worker.set_all_open();
     worker.before_sleep();
     assert_eq!(fs::read_to_string(&path)?, "login: ");
     Ok(())

@@ -47,6 +47,8 @@ pub(super) struct Worker<T> {
     /// Slots whose last bytes wait for what comes after them, in order.
     held: BTreeMap<StreamId, Vec<Slot>>,
     replaying: bool,
+    /// Whether it is known who shares a log: not between a recovery and [`Job::AllOpen`].
+    all_open: bool,
     writes: u64,
     open_files_max: usize,
 }
@@ -60,6 +62,7 @@ impl<T> Worker<T> {
             syslog: Syslog::default(),
             held: BTreeMap::new(),
             replaying: false,
+            all_open: true,
             writes: 0,
             open_files_max: open_files_max(),
         }
@@ -80,6 +83,7 @@ impl<T> Worker<T> {
                 Job::Slot(slot) => self.slot(slot),
                 Job::End(stream) => self.end(stream),
                 Job::Lost(lost) => self.lost(&lost),
+                Job::AllOpen => self.set_all_open(),
                 Job::Run(work) => self.shared.emit(Event::Done(work())),
                 Job::Discard => self.shared.pool.discard_unused(),
                 Job::Stop => break,
@@ -93,6 +97,7 @@ impl<T> Worker<T> {
     /// Finishes what an earlier process left: every step of it can be repeated.
     pub(super) fn replay(&mut self) {
         self.replaying = true;
+        self.all_open = false;
         let (mut slots, mut bytes) = (0, 0);
         for mut slot in self.shared.pool.take_left_over() {
             if slot.state() == SlotState::Reading && !slot.read_happened() {
@@ -106,6 +111,7 @@ impl<T> Worker<T> {
             self.slot(slot);
         }
         self.replaying = false;
+        self.all_open = !self.shared.pool.is_adopted();
         self.logs.retain(|_, shelf| shelf.holders > 0 || shelf.writer.is_dropping());
         if slots > 0 {
             self.shared.emit(Event::Recovered { slots, bytes });
@@ -154,6 +160,11 @@ impl<T> Worker<T> {
         {
             shelf.writer.close();
         }
+    }
+
+    /// From now on it is known which logs are shared.
+    pub(super) fn set_all_open(&mut self) {
+        self.all_open = true;
     }
 
     fn close(&mut self, sink: SinkId) {
@@ -340,10 +351,10 @@ impl<T> Worker<T> {
         self.tell(&Target::Syslog, notes);
     }
 
-    /// Whether other streams may write to the same file. While replaying nobody knows, so they may.
+    /// Whether other streams may write to the same file. After a recovery nobody knows at first, so they may.
     fn is_shared(&self, route: &Route) -> bool {
         let shelf = route.file.as_ref().and_then(|spec| self.logs.get(&spec.target));
-        self.replaying || shelf.is_some_and(|shelf| shelf.holders > 1)
+        !self.all_open || shelf.is_some_and(|shelf| shelf.holders > 1)
     }
 
     /// Forgets a log that was opened for a slot whose sink is closed.
@@ -363,7 +374,9 @@ impl<T> Worker<T> {
 
     /// Nothing is left to do for now.
     pub(super) fn before_sleep(&mut self) {
-        self.write_tails_of_unshared();
+        if self.all_open {
+            self.write_tails_of_unshared();
+        }
         if self.shared.pool.take_hunger() {
             self.shared.emit(Event::SlotFree);
         }
