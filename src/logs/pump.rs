@@ -330,8 +330,14 @@ impl Pump {
                 available = available.min(left);
             }
             if available == 0 {
-                let ended = stream.left.is_some() || pipe::is_hung_up(&stream.fd).unwrap_or(true);
-                return if ended { Err(Stop::Ended) } else { Ok(()) };
+                if stream.left.is_none() && !pipe::is_hung_up(&stream.fd).unwrap_or(true) {
+                    return Ok(());
+                }
+                // Its last words may have come between the two questions.
+                if stream.left.is_none() && pipe::available(&stream.fd).is_ok_and(|last| last > 0) {
+                    continue;
+                }
+                return Err(Stop::Ended);
             }
             if *total >= VISIT_BYTES {
                 return Err(Stop::More);
