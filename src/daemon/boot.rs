@@ -51,7 +51,12 @@ pub(super) fn run(start: Start) -> i32 {
     let mut link = Link::new(start.keeper);
     let Some(mut handed) = take_hand_over(&mut link) else { return outcome::SYSTEM };
     let result = match take_held(&mut handed, HELD_STATE) {
-        Some(state) => super::resume::resume(link, start.keeper_pid, state, handed),
+        // Programs run: what fails here ends this reactor and not the daemon, and the keeper tries another.
+        Some(state) => match super::resume::resume(link, start.keeper_pid, state, handed) {
+            Err(_) => return outcome::SYSTEM,
+            resumed => resumed,
+        },
+        None if !handed.reports.is_empty() => return outcome::SYSTEM,
         None => first(link, start.keeper_pid, &handed),
     };
     match result {
@@ -262,7 +267,8 @@ pub(super) fn assemble(link: Link, keeper: Pid, parts: Parts) -> Result<Box<Reac
         load_again: false,
         anew_wanted: false,
         exit: None,
-        keeper_lost: false,
+        keeper_wanted_at: None,
+        keeper_sought_at: None,
         fetches: Vec::new(),
         fetch_at: None,
     });

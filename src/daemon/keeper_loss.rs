@@ -7,15 +7,25 @@ use super::reactor::Reactor;
 use crate::core::Input;
 use crate::keeper::protocol::{Report, Request, Streams};
 use crate::model::{Level, Pid, RunId, Signal};
-use crate::sys::{fd, fdpass, process, tree};
+use crate::sys::{clock, fd, fdpass, process, tree};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// How soon after a keeper that was lost at once, or could not be started, the next one is tried.
+const SEEK_AGAIN: Duration = Duration::from_secs(1);
 
 impl Reactor {
+    /// The connection to the keeper has ended: another one is started, at once unless this is a loop.
+    pub(super) fn keeper_is_lost(&mut self) {
+        let soonest = self.keeper_sought_at.map(|last| last.after(SEEK_AGAIN));
+        self.keeper_wanted_at.get_or_insert(clock::now().max(soonest.unwrap_or_default()));
+    }
+
     /// Starts a new keeper by posix_spawn (this process has threads) and gives it everything.
     pub(super) fn replace_keeper(&mut self) {
-        self.keeper_lost = false;
+        (self.keeper_wanted_at, self.keeper_sought_at) = (None, Some(clock::now()));
         let lost = self.keeper;
         match start_keeper() {
             Ok((pid, socket)) => {
@@ -31,7 +41,7 @@ impl Reactor {
                 let text =
                     format!("the keeper (pid {lost}) was lost and cannot be replaced: {error}; trying again");
                 self.log(Level::Critical, &text);
-                self.keeper_lost = true;
+                self.keeper_is_lost();
                 return;
             }
         }

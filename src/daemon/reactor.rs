@@ -79,7 +79,10 @@ pub(super) struct Reactor {
     pub(super) anew_wanted: bool,
     /// Set when the daemon is to end: the exit code, and until when the last output is waited for.
     pub(super) exit: Option<(i32, Time)>,
-    pub(super) keeper_lost: bool,
+    /// Set while there is no keeper: when another one is started.
+    pub(super) keeper_wanted_at: Option<Time>,
+    /// When the last one was started, or could not be.
+    pub(super) keeper_sought_at: Option<Time>,
     /// Runs whose descriptors did not arrive, and when they are asked for again.
     pub(super) fetches: Vec<(RunId, Streams)>,
     pub(super) fetch_at: Option<Time>,
@@ -118,11 +121,11 @@ impl Reactor {
             return Some(Duration::ZERO);
         }
         let end = self.exit.map(|(_, due)| due);
-        let due =
-            [self.core.next_deadline(), self.pump.next_deadline(), self.look_again_at, self.fetch_at, end];
+        let own = [self.look_again_at, self.fetch_at, self.keeper_wanted_at, end];
+        let due = own.into_iter().chain([self.core.next_deadline(), self.pump.next_deadline()]);
         // Rounded up to the poll's resolution: waking a little early would only mean to sleep again.
         let round_up = |rest: Duration| rest.checked_add(Duration::from_micros(999)).unwrap_or(rest);
-        due.into_iter().flatten().min().map(|due| round_up(due.since(clock::now())))
+        due.flatten().min().map(|due| round_up(due.since(clock::now())))
     }
 
     fn take_events(&mut self, events: &Events) {
@@ -157,7 +160,7 @@ impl Reactor {
         self.sweep_all();
         self.link.flush();
         self.lines.flush(&self.disk);
-        if self.keeper_lost {
+        if self.keeper_wanted_at.is_some_and(|due| due <= clock::now()) {
             self.replace_keeper();
         }
     }

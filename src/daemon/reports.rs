@@ -27,21 +27,19 @@ impl Reactor {
         loop {
             match self.link.receive() {
                 Ok(Some((report, fds))) => self.take_report(report, fds),
-                Ok(None) => {
-                    self.keeper_lost = true;
-                    return;
-                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(_) => {
-                    self.keeper_lost = true;
-                    return;
-                }
+                Ok(None) | Err(_) => return self.keeper_is_lost(),
             }
         }
     }
 
     pub(super) fn take_report(&mut self, report: Report, fds: Vec<OwnedFd>) {
         match report {
+            // Late news of a run that was let go of, such as streams that were asked for once more.
+            Report::Spawned { run, .. } if !self.runs.table.contains_key(&RunId(run)) => {}
+            Report::Exited { run, .. } if !self.runs.table.contains_key(&RunId(run)) => {
+                self.link.send(Request::Release { run }, Vec::new());
+            }
             Report::Spawned { run, pid, streams, born_ns } => {
                 let run = RunId(run);
                 if !self.runs.entry(run).alive {
@@ -61,7 +59,11 @@ impl Reactor {
                 let errno = crate::sys::errno_name(errno);
                 self.inputs.push_back(Input::SignalFailed { run: RunId(run), errno });
             }
-            Report::Signal { signal } => self.take_signal(signal),
+            Report::Signal { signal } => {
+                // An answer, without which the keeper would take us for dead after the third TERM.
+                self.link.send(Request::Taken, Vec::new());
+                self.take_signal(signal);
+            }
             Report::Orphans { count, pid, status } => self.orphans(count, pid, status),
             // Parts of a hand-over, which is over before the loop begins.
             Report::Held { .. } | Report::Window | Report::Begin { .. } => {}

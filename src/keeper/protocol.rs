@@ -117,7 +117,7 @@ pub enum Request {
         /// Exit code.
         code: u64,
     },
-    /// A window of the hand-over arrived.
+    /// A window of the hand-over, or a signal, arrived.
     Taken,
     /// A replacement for a lost keeper: take over a run whose child is not the keeper's own.
     Adopt {

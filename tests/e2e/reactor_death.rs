@@ -203,3 +203,51 @@ fn a_termination_in_flight_survives_the_death_of_the_reactor() {
     daemon.wait_for("stopped: slow (exit status 0)");
     assert!(daemon.sandbox.processes().is_empty());
 }
+
+#[test]
+fn a_reactor_that_cannot_be_set_up_is_tried_again_and_never_ends_the_daemon() {
+    if !ours("keeper and reactor") {
+        return;
+    }
+    let daemon = Daemon::start(
+        "cramped",
+        "[program:many]\nprocess_name=many_%(process_num)d\nnumprocs=10\ncommand=sleep 1000\nstartsecs=0",
+    );
+    wait::until(LONG, "all programs", || (daemon.count("success: many_") == 10).then_some(()));
+    let (keeper, reactor) = (daemon.keeper(), daemon.reactor());
+    let limit = |limit: String| {
+        let pid = keeper.to_string();
+        let output =
+            daemon.sandbox.command("prlimit").args(["--pid", &pid, &limit]).output().expect("prlimit");
+        assert!(output.status.success(), "{output:?}");
+    };
+    // Room for the connection to the next reactor, and none for what that needs.
+    limit(format!("--nofile={}:", proc::descriptors(keeper).len() + 2));
+    proc::signal(reactor, Signal::SIGKILL);
+    wait::until(LONG, "a reactor to fail", || {
+        daemon.errors().iter().any(|line| line.contains("Too many open files")).then_some(())
+    });
+    assert!(proc::alive(keeper), "the keeper went and left its programs behind");
+    limit("--nofile=1024:".to_owned());
+    daemon.wait_for("the reactor died and was replaced");
+    let log = daemon.stop();
+    assert_eq!(log.iter().filter(|line| line.contains("stopped: many_")).count(), 10);
+}
+
+#[test]
+fn a_reactor_that_answers_is_not_replaced_however_often_it_is_told_to_end() {
+    if !ours("keeper and reactor") {
+        return;
+    }
+    let mut daemon = Setup::new("impatient")
+        .file("stubborn.sh", "trap '' TERM; touch up; while :; do sleep 0.1; done")
+        .start("[program:stubborn]\ncommand=bash stubborn.sh\nstartsecs=0\nstopwaitsecs=12\n");
+    wait::until(LONG, "the program", || daemon.sandbox.path("up").exists().then_some(()));
+    let mut from = 0;
+    for _ in 0..5 {
+        daemon.signal(Signal::SIGTERM);
+        from = daemon.wait_after(from, "received SIGTERM indicating exit request") + 1;
+    }
+    daemon.wait_exit(2 * LONG);
+    assert_eq!(daemon.count("the reactor died"), 0, "{:?}", daemon.lines());
+}
