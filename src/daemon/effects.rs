@@ -31,6 +31,7 @@ pub(super) fn perform(reactor: &mut Reactor, action: Action) {
         Action::GroupRemoved(group) => reactor.log(Level::Trace, &format!("group {group} is gone")),
         Action::Reply { id, reply } => reactor.log(Level::Trace, &format!("request {}: {reply:?}", id.0)),
         Action::Finish(Finish::Exit) => {
+            reactor.forget_all();
             reactor.exit = Some((super::outcome::OK, clock::now().after(LAST_OUTPUT_MAX)));
         }
         Action::Finish(Finish::Reload) => reactor.begin_anew(),
@@ -114,7 +115,10 @@ impl Reactor {
             return;
         }
         for (run, left) in self.sweep(&wanted) {
-            self.runs.entry(run).left = (left > 0).then_some(left);
+            // One that was forgotten meanwhile must not come back.
+            if let Some(live) = self.runs.table.get_mut(&run) {
+                live.left = (left > 0).then_some(left);
+            }
             self.inputs.push_back(Input::Swept { run, left });
         }
     }
@@ -157,6 +161,12 @@ impl Reactor {
             self.pump.finish(channel.stream(run));
         }
         self.release_if_done(run);
+    }
+
+    /// Lets go of every run, when all have ended: what they left behind may hold their pipes for ever.
+    pub(super) fn forget_all(&mut self) {
+        let all: Vec<RunId> = self.runs.table.keys().copied().collect();
+        all.into_iter().for_each(|run| self.forget(run));
     }
 
     /// Takes in that a stream was read to its end.

@@ -103,6 +103,7 @@ impl Reactor {
         // What cannot change while the process lives stays as it is.
         settings.daemon.nodaemon = self.settings.daemon.nodaemon;
         let header = self.core.header();
+        self.forget_all();
         self.reopen_main_log(&settings);
         self.log_findings(&loaded);
         auto_logs::clean(self);

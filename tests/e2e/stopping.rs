@@ -148,3 +148,28 @@ fn groups_are_stopped_one_after_the_other_highest_priority_first() {
     );
     daemon.stop();
 }
+
+#[test]
+fn left_overs_that_hold_the_output_do_not_hold_up_the_end_nor_pile_up_over_reloads() {
+    if !ours("left-overs stay") {
+        return;
+    }
+    let mut daemon = Daemon::start(
+        "holding",
+        "[program:holder]\ncommand=sh -c 'sleep 1000 & exit 0'\nstartsecs=0\nautorestart=false\n",
+    );
+    let mut open = Vec::new();
+    let mut from = 0;
+    for _ in 0..3 {
+        from = daemon.wait_after(from, "exited: holder (exit status 0; expected)") + 1;
+        open.push(crate::common::proc::descriptors(daemon.keeper()).len());
+        daemon.signal(Signal::SIGHUP);
+        from = daemon.wait_after(from, "supervisord started") + 1;
+    }
+    assert_eq!(open[0], open[2], "pipes of runs that are over are kept: {open:?}");
+    daemon.wait_after(from, "exited: holder (exit status 0; expected)");
+    let asked = std::time::Instant::now();
+    daemon.signal(Signal::SIGTERM);
+    daemon.wait_exit(LONG);
+    assert!(asked.elapsed() < Duration::from_secs(4), "the end waited for somebody else's pipe");
+}
