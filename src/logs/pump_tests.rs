@@ -294,7 +294,6 @@ fn a_frozen_disk_stops_no_program() -> Test {
     let writer = thread::spawn(move || write.write_all(lines(0, count).as_bytes()).map(|()| write));
     bench.run(|_| writer.is_finished())?;
     let mut write = writer.join().map_err(|_| "the writer died")??;
-    assert!(bench.pump.dropping, "some of it must have been dropped");
     thaw.send(())?;
     bench.run(|bench| !bench.pump.dropping && bench.pump.next_deadline().is_none())?;
     write.write_all(lines(count, count + 2).as_bytes())?;
@@ -302,15 +301,17 @@ fn a_frozen_disk_stops_no_program() -> Test {
     bench.run(|bench| bench.pump.is_empty())?;
     let text = bench.log("log")?;
     let (marks, kept): (Vec<&str>, Vec<&str>) = text.lines().partition(|line| line.starts_with("visord: "));
-    let [mark] = marks[..] else { return Err(format!("marks: {marks:?}").into()) };
-    let dropped: usize = mark.split(' ').nth(1).ok_or("no number")?.parse()?;
+    // One mark, or two when the reader was slow to see the thaw.
+    assert!(!marks.is_empty(), "some of it must have been dropped, and said so");
+    let numbers = marks.iter().map(|mark| mark.split(' ').nth(1).unwrap_or_default().parse::<usize>());
+    let dropped = numbers.sum::<Result<usize, _>>()?;
     let torn = kept.iter().filter(|line| line.len() != 7).map(|line| line.len() + 1).sum::<usize>();
     let whole = kept.iter().filter(|line| line.len() == 7).count() * 8;
     // The beginning of the line that was torn is there, with an end of ours.
     assert_eq!(
         whole + torn - usize::from(torn > 0) + dropped,
         (count as usize + 2) * 8,
-        "{mark}, {torn} torn"
+        "{marks:?}, {torn} torn"
     );
     assert_eq!(kept.last(), Some(&format!("{:07}", count + 1).as_str()));
     Ok(())
