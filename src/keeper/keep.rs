@@ -86,6 +86,8 @@ pub(super) struct Keeper {
     ready: Option<OwnedFd>,
     daemonized: bool,
     was_ready: bool,
+    /// Whether it takes a lost one's place: everything it knows comes from the reactor, up to `Ready`.
+    replaces: bool,
     /// Set by the reactor: what to do when it has gone.
     outcome: Option<Outcome>,
     terms: u32,
@@ -113,7 +115,7 @@ impl Keeper {
         let mut keeper = Keeper::prepare(start)?;
         keeper.watched.add(u64::MAX, pid);
         keeper.reactor = Some(Reactor::new(pid, socket));
-        (keeper.was_ready, keeper.daemonized) = (true, true);
+        (keeper.replaces, keeper.daemonized) = (true, true);
         Ok(keeper)
     }
 
@@ -139,6 +141,7 @@ impl Keeper {
             ready: None,
             daemonized: false,
             was_ready: false,
+            replaces: false,
             outcome: None,
             terms: 0,
             impatient_at: None,
@@ -475,6 +478,14 @@ impl Keeper {
 
     fn reactor_ended(&mut self) {
         if self.reactor.take().is_none() || self.outcome.is_some() {
+            return;
+        }
+        if self.replaces && !self.was_ready {
+            // A new reactor would know nothing of the programs that run, and start each a second time.
+            eprintln!(
+                "visord: keeper and reactor are both lost; their programs run on, and nobody supervises them"
+            );
+            self.outcome = Some(Outcome::Exit(EXIT_STILLBORN));
             return;
         }
         let now = clock::now();

@@ -42,3 +42,30 @@ fn a_killed_keeper_is_replaced_by_the_reactor_and_no_program_is_touched() {
     wait::until(LONG, "the end of everything", || daemon.sandbox.processes().is_empty().then_some(()));
     assert!(reactor_of(next).is_none());
 }
+
+/// A reactor that dies before it has handed everything back, played by a `sleep`.
+const HALF_A_REACTOR: &str = "\
+import socket, subprocess, sys
+ours, theirs = socket.socketpair()
+reactor = subprocess.Popen(['sleep', '0.1'])
+words = [sys.argv[1], '--visor-replace-keeper', str(theirs.fileno()), str(reactor.pid), '-n', '-c', 'none.conf']
+keeper = subprocess.Popen(words, pass_fds=[theirs.fileno()])
+theirs.close()
+reactor.wait()
+ours.close()
+sys.exit(keeper.wait(20))
+";
+
+#[test]
+fn a_new_keeper_that_was_told_nothing_starts_nothing_a_second_time() {
+    if !ours("keeper and reactor") {
+        return;
+    }
+    let sandbox = crate::common::Sandbox::new("told-nothing", crate::common::Who::Ordinary);
+    let binary = sandbox.daemon_binary().display().to_string();
+    let output =
+        sandbox.command("python3").args(["-c", HALF_A_REACTOR, &binary]).output().expect("python3 runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("keeper and reactor are both lost"), "{said}");
+    assert_eq!(output.status.code(), Some(1), "{said}");
+}
