@@ -87,7 +87,7 @@ fn refuse(code: i32, text: &str) -> Refusal {
 fn first(mut link: Link, keeper: Pid, handed: &HandOver) -> Result<Box<Reactor>, Refusal> {
     let daemonized = matches!(handed.begin, Some(Report::Begin { daemonized: true, .. }));
     let options = parse_options()?;
-    let mut loaded = load(&options)?;
+    let mut loaded = load(&options, daemonized)?;
     let Some(mut settings) = loaded.settings.take() else { return Err(Refusal::Exit(outcome::USAGE)) };
     if !settings.daemon.nodaemon && !daemonized {
         link.send(Request::Daemonize, Vec::new());
@@ -160,13 +160,14 @@ fn parse_options() -> Result<Options, Refusal> {
     }
 }
 
-/// Reads and checks the configuration, and says everything that is wrong with it.
-fn load(options: &Options) -> Result<Loaded, Refusal> {
+/// Reads and checks the configuration, and says everything that is wrong with it. The reactor before the detaching
+/// has said what did not stop it.
+fn load(options: &Options, daemonized: bool) -> Result<Loaded, Refusal> {
     let program = std::env::args().next().unwrap_or_default();
     let file =
         options::configuration(options, &program, &RealHost).map_err(|why| refuse(outcome::USAGE, &why))?;
     let loaded = config::load(&options.load_request(file), &RealHost);
-    for diagnostic in &loaded.diagnostics {
+    for diagnostic in loaded.diagnostics.iter().filter(|_| !daemonized || loaded.settings.is_none()) {
         eprintln!("{diagnostic}");
     }
     if loaded.settings.is_none() {

@@ -41,6 +41,20 @@ fn a_configuration_error_in_daemon_mode_exits_2_with_the_text_on_stderr() {
 }
 
 #[test]
+fn a_warning_in_daemon_mode_is_said_once() {
+    let setup = Setup::new("warned-background");
+    setup.sandbox.config("oddkey=1", WEB);
+    let output = setup.run(&["-c", "visord.conf"]);
+    let pid = setup.sandbox.read("visord.pid").trim().parse().expect("the pidfile");
+    proc::signal(pid, Signal::SIGTERM);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    if ours("warnings") {
+        assert_eq!(errors.matches("oddkey").count(), 1, "{errors}");
+    }
+    wait::until(LONG, "the end", || setup.sandbox.processes().is_empty().then_some(()));
+}
+
+#[test]
 fn term_int_and_quit_stop_everything_and_exit_0() {
     for (signal, name) in
         [(Signal::SIGTERM, "SIGTERM"), (Signal::SIGINT, "SIGINT"), (Signal::SIGQUIT, "SIGQUIT")]
