@@ -270,6 +270,7 @@ pub(super) fn assemble(link: Link, keeper: Pid, parts: Parts) -> Result<Box<Reac
         exit: None,
         keeper_wanted_at: None,
         keeper_sought_at: None,
+        scattered: crate::sys::portable(),
         fetches: Vec::new(),
         fetch_at: None,
     });

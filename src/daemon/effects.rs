@@ -133,7 +133,8 @@ impl Reactor {
         let mut known = self.runs.alive();
         known.insert(crate::sys::process::own_pid());
         let tag = |run| self.common.tag(run);
-        let found = Sweeper { keeper: self.keeper, known: &known, tag: &tag }.sweep(&targets);
+        let found = Sweeper { keeper: self.keeper, scattered: self.scattered, known: &known, tag: &tag }
+            .sweep(&targets);
         let count = |run: &RunId| found.get(run).map_or(0, |left| left.len() as u32);
         wanted.iter().map(|(run, _)| (*run, count(run))).collect()
     }

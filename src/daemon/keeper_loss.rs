@@ -29,7 +29,7 @@ impl Reactor {
         let lost = self.keeper;
         match start_keeper() {
             Ok((pid, socket)) => {
-                self.keeper = pid;
+                (self.keeper, self.scattered) = (pid, true);
                 self.link.replace(socket);
                 let text = format!(
                     "the keeper (pid {lost}) was lost; pid {pid} took its place and the programs go on. Signals to \

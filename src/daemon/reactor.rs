@@ -83,6 +83,8 @@ pub(super) struct Reactor {
     pub(super) keeper_wanted_at: Option<Time>,
     /// When the last one was started, or could not be.
     pub(super) keeper_sought_at: Option<Time>,
+    /// Whether orphans of programs may have another parent than the keeper.
+    pub(super) scattered: bool,
     /// Runs whose descriptors did not arrive, and when they are asked for again.
     pub(super) fetches: Vec<(RunId, Streams)>,
     pub(super) fetch_at: Option<Time>,
@@ -189,7 +191,7 @@ impl Reactor {
             self.look_again_at = None;
             self.count_left_overs();
         }
-        if self.look_again_at.is_none() && crate::sys::portable() && !self.runs.watched().is_empty() {
+        if self.look_again_at.is_none() && self.scattered && !self.runs.watched().is_empty() {
             self.look_again_at = Some(now.after(LOOK_AGAIN));
         }
     }

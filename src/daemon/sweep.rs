@@ -24,6 +24,8 @@ pub(super) struct Target {
 pub(super) struct Sweeper<'a> {
     /// The parent of orphans.
     pub(super) keeper: Pid,
+    /// Whether orphans may have another parent: where there is no subreaper, or a keeper was lost.
+    pub(super) scattered: bool,
     /// Main processes of all runs, and the reactor: they are no left-overs.
     pub(super) known: &'a BTreeSet<Pid>,
     /// The tag of a run.
@@ -53,8 +55,9 @@ impl Sweeper<'_> {
     }
 
     fn orphans(&self) -> Vec<tree::Entry> {
-        let children = tree::children(self.keeper).into_iter().filter(|pid| !self.known.contains(pid));
-        children.filter_map(tree::entry).filter(|entry| !entry.zombie).collect()
+        let all = if self.scattered { tree::all() } else { tree::children(self.keeper) };
+        let unknown = all.into_iter().filter(|pid| !self.known.contains(pid) && *pid != self.keeper);
+        unknown.filter_map(tree::entry).filter(|entry| !entry.zombie).collect()
     }
 
     fn belongs(&self, orphan: &tree::Entry, target: &Target) -> bool {

@@ -43,6 +43,26 @@ fn a_killed_keeper_is_replaced_by_the_reactor_and_no_program_is_touched() {
     assert!(reactor_of(next).is_none());
 }
 
+#[test]
+fn what_escaped_from_a_program_is_stopped_with_it_after_its_keeper_was_killed() {
+    if !ours("keeper and reactor") {
+        return;
+    }
+    let mut daemon = Daemon::start(
+        "scattered",
+        "[program:web]\ncommand=sh -c '(setsid sleep 1003 &) && exec sleep 1002'\nstartsecs=0",
+    );
+    daemon.wait_running("web");
+    let (keeper, before) = (daemon.keeper(), daemon.mark());
+    wait::until(LONG, "the escapee", || (daemon.sandbox.processes().len() >= 4).then_some(()));
+    proc::signal(keeper, Signal::SIGKILL);
+    daemon.wait_launched(LONG);
+    daemon.wait_after(before, "keeper");
+    let next = wait::until(LONG, "the pidfile to name a new keeper", || new_keeper(&daemon, keeper));
+    proc::signal(next, Signal::SIGTERM);
+    wait::until(LONG, "the end of everything", || daemon.sandbox.processes().is_empty().then_some(()));
+}
+
 /// A reactor that dies before it has handed everything back, played by a `sleep`.
 const HALF_A_REACTOR: &str = "\
 import socket, subprocess, sys
