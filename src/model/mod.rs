@@ -6,6 +6,7 @@
 pub mod exit;
 pub mod host;
 pub mod id;
+pub mod instance;
 pub mod level;
 pub mod python;
 pub mod record;
@@ -17,6 +18,7 @@ pub mod time;
 pub use exit::ExitStatus;
 pub use host::Host;
 pub use id::{Pid, ProcessId, RunId, Uid};
+pub use instance::Instance;
 pub use level::Level;
 pub use record::ProcessRecord;
 pub use signal::Signal;
