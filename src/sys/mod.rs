@@ -4,19 +4,25 @@
 //! module with `unsafe`, one operation a block, each with the reason why it is sound. Example:
 //! `sys::process::fork()` is called by the keeper, which is single-threaded, and by nobody else.
 
+pub mod ambient;
 pub mod clock;
 pub mod fd;
 pub mod fdpass;
 pub mod host;
 pub mod identity;
+pub mod listen;
+pub mod lock;
 pub mod memfile;
 pub mod memory;
 pub mod open;
 pub mod pipe;
 pub mod process;
+pub mod runtime_dir;
 pub mod shm;
 pub mod signals;
 pub mod spawn;
+pub mod state_dir;
+pub mod statfs;
 pub mod tree;
 pub mod watch;
 
