@@ -11,7 +11,7 @@ use super::document::Document;
 use super::glob::glob;
 use super::ini::{self, RawSection};
 use super::keys::Scope;
-use super::ownership;
+use super::{ownership, xdg};
 use crate::model::Host;
 use crate::model::host::FILE_SIZE_MAX;
 use crate::model::spec::Place;
@@ -51,13 +51,50 @@ impl Collected {
                 return collected;
             }
         };
-        let mistakes = collected.diagnostics.len();
-        let sections = collected.parse(file, file, &bytes, host);
-        collected.readable = !collected.diagnostics[mistakes..].iter().any(Diagnostic::is_error);
-        collected.main.add(file, sections.clone());
-        collected.document.add(file, sections);
-        collected.include(file, host);
+        collected.main_file(file, &bytes, host);
         collected
+    }
+
+    /// Reads the configuration of a user's own daemon: the implicit sections, `file` where there is one, what it
+    /// includes, and then what is always read. A file that cannot be read is an error: going on without it would
+    /// stop its programs.
+    pub fn read_xdg(file: &Path, host: &dyn Host) -> Collected {
+        let mut collected = Collected::default();
+        collected.document.add(Path::new(xdg::IMPLICIT_PLACE), xdg::implicit_sections());
+        let base = file.parent().unwrap_or(Path::new("/"));
+        match host.read(file) {
+            Ok(bytes) => collected.main_file(file, &bytes, host),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => collected.readable = true,
+            Err(error) => collected.diagnostics.push(unreadable(file, &error, Severity::Error)),
+        }
+        let directory = base.join(xdg::DIRECTORY);
+        match host.list(&directory) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                let what = format!("cannot read the directory: {error}");
+                collected.diagnostics.push(Diagnostic::error(at(&directory, 0), what));
+            }
+            _ => {}
+        }
+        let mut matches = glob(&directory, xdg::PATTERN, host);
+        matches.sort_by(|a, b| a.as_os_str().cmp(b.as_os_str()));
+        if !matches.is_empty() {
+            collected.document.settle_here(base);
+        }
+        for file in matches {
+            if !collected.files.contains(&file) {
+                collected.include_one(&file, host, Severity::Error);
+            }
+        }
+        collected
+    }
+
+    fn main_file(&mut self, file: &Path, bytes: &[u8], host: &dyn Host) {
+        let mistakes = self.diagnostics.len();
+        let sections = self.parse(file, file, bytes, host);
+        self.readable = !self.diagnostics[mistakes..].iter().any(Diagnostic::is_error);
+        self.main.add(file, sections.clone());
+        self.document.add(file, sections);
+        self.include(file, host);
     }
 
     /// Parses a file; `shown` is its name in diagnostics.
@@ -97,7 +134,7 @@ impl Collected {
                 self.nothing_matches(&base.join(&pattern));
             }
             for included in matches {
-                self.include_one(&included, host);
+                self.include_one(&included, host, Severity::Warning);
             }
         }
     }
@@ -132,10 +169,12 @@ impl Collected {
         self.diagnostics.push(Diagnostic { upstream: true, ..warning });
     }
 
-    fn include_one(&mut self, file: &Path, host: &dyn Host) {
+    /// Reads one more file; `severity` is how bad it is when that cannot be done.
+    fn include_one(&mut self, file: &Path, host: &dyn Host, severity: Severity) {
         if self.files.len() > INCLUDED_FILES_MAX {
             let what = format!("more than {INCLUDED_FILES_MAX} files are included");
-            let error = Diagnostic::error(at(&self.files[0], 0), what);
+            let main = self.files.first().cloned().unwrap_or_default();
+            let error = Diagnostic::error(at(&main, 0), what);
             if !self.diagnostics.contains(&error) {
                 self.diagnostics.push(error);
             }
@@ -149,7 +188,7 @@ impl Collected {
                 let sections = self.parse(file, shown, &bytes, host);
                 self.document.include(shown, sections, file.parent().unwrap_or(Path::new("/")));
             }
-            Err(error) => self.diagnostics.push(unreadable(shown, &error, Severity::Warning)),
+            Err(error) => self.diagnostics.push(unreadable(shown, &error, severity)),
         }
     }
 }

@@ -8,16 +8,18 @@ use super::check::{daemon, groups, names, servers};
 use super::diagnostic::Diagnostic;
 use super::include::Collected;
 use super::keys::daemon::DaemonDraft;
-use super::path;
+use super::{path, xdg};
 use crate::model::Host;
-use crate::model::spec::{CtlSpec, GroupSpec, Place, Settings};
+use crate::model::spec::{CtlSpec, GroupSpec, Place, Settings, XdgRoots};
 use std::path::{Path, PathBuf};
 
 /// What to load.
 #[derive(Clone, Debug, Default)]
 pub struct LoadRequest {
-    /// The main file.
+    /// The main file; not looked at where `xdg` is set.
     pub file: PathBuf,
+    /// The directories of a user's own daemon, where its configuration is to be loaded.
+    pub xdg: Option<XdgRoots>,
     /// Keys of `[supervisord]` with their text from the command line, which beat the file.
     pub overrides: Vec<(&'static str, String)>,
     /// Whether sections and keys that nobody knows are errors instead of warnings.
@@ -29,6 +31,33 @@ impl LoadRequest {
     #[must_use]
     pub fn of(file: impl Into<PathBuf>) -> LoadRequest {
         LoadRequest { file: file.into(), ..LoadRequest::default() }
+    }
+
+    /// Returns a request for the configuration of a user's own daemon, without overrides.
+    #[must_use]
+    pub fn xdg(roots: XdgRoots) -> LoadRequest {
+        LoadRequest { xdg: Some(roots), ..LoadRequest::default() }
+    }
+
+    /// Reads the files that are asked for.
+    fn collect(&self, host: &dyn Host) -> (PathBuf, Collected) {
+        if let Some(roots) = &self.xdg {
+            let file = path::absolute(&xdg::main_file(roots), host);
+            let collected = Collected::read_xdg(&file, host);
+            return (file, collected);
+        }
+        let file = path::absolute(&self.file, host);
+        let collected = Collected::read(&file, host);
+        (file, collected)
+    }
+
+    /// Returns what holds where `[supervisord]` says nothing.
+    fn defaults(&self, host: &dyn Host) -> DaemonDraft {
+        let mut draft = DaemonDraft::new(host);
+        if let Some(roots) = &self.xdg {
+            xdg::settle_defaults(&mut draft, roots);
+        }
+        draft
     }
 }
 
@@ -62,8 +91,7 @@ impl Loaded {
 /// Reads a configuration. Mistakes do not end it: all of them are in the result.
 #[must_use]
 pub fn load(request: &LoadRequest, host: &dyn Host) -> Loaded {
-    let file = path::absolute(&request.file, host);
-    let collected = Collected::read(&file, host);
+    let (file, collected) = request.collect(host);
     let here = here_of(&file);
     let ctl = read_ctl(&collected, &here, host);
     let mut reader = Reader::new(&collected.document, host, here, request.strict);
@@ -72,15 +100,16 @@ pub fn load(request: &LoadRequest, host: &dyn Host) -> Loaded {
         reader.report(Diagnostic::error(Place { file: file.clone(), line: 0 }, what));
     }
     let daemon = match collected.document.section("supervisord") {
-        Some(section) => daemon::read(&mut reader, section, &request.overrides),
-        None => DaemonDraft::new(host).spec,
+        Some(section) => daemon::read(&mut reader, section, &request.overrides, request.defaults(host)),
+        None => request.defaults(host).spec,
     };
     let rpc_interfaces = servers::rpc_interfaces(&mut reader);
     let defined = groups::read(&mut reader, &daemon.environment);
     let fleet = groups::collapse(&mut reader, &defined);
     let servers = servers::read(&mut reader);
     names::check(&mut reader);
-    let mut settings = Settings { file, daemon, servers, ctl: None, rpc_interfaces, fleet };
+    let xdg = request.xdg.clone();
+    let mut settings = Settings { file, daemon, servers, ctl: None, rpc_interfaces, fleet, xdg };
     settings.daemon.serverurl = servers::server_url(&settings.servers);
 
     let mut warnings = collected.warnings;

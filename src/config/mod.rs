@@ -31,6 +31,7 @@ pub mod ownership;
 pub mod path;
 pub mod search;
 pub mod value;
+mod xdg;
 
 pub use diagnostic::{Diagnostic, Severity};
 pub use load::{LoadRequest, Loaded, load, load_ctl};

@@ -297,7 +297,9 @@ pub(super) fn main_log_sink(daemon: &DaemonSpec) -> SinkSpec {
     match &daemon.logfile {
         MainLog::File(path) => {
             let max_bytes = u64::try_from(daemon.logfile_maxbytes).unwrap_or(0);
-            SinkSpec::file(path, max_bytes, u32::try_from(daemon.logfile_backups).unwrap_or(0))
+            let backups = u32::try_from(daemon.logfile_backups).unwrap_or(0);
+            let sink = SinkSpec::file(path, max_bytes, backups);
+            if daemon.private_files { sink.private() } else { sink }
         }
         MainLog::Syslog => SinkSpec::syslog(),
     }

@@ -60,8 +60,9 @@ impl Reactor {
 
     /// Opens the logs of a process: of stdout, and of a stderr that is not the stdout.
     pub(super) fn open_logs(&self, spec: &ProcessSpec) -> [Option<SinkId>; 2] {
-        let stderr = if spec.redirect_stderr { None } else { sink_of(&spec.stderr) };
-        [sink_of(&spec.stdout), stderr].map(|sink| sink.map(|sink| self.disk.open(sink)))
+        let private = self.settings.daemon.private_files;
+        let stderr = if spec.redirect_stderr { None } else { sink_of(&spec.stderr, private) };
+        [sink_of(&spec.stdout, private), stderr].map(|sink| sink.map(|sink| self.disk.open(sink)))
     }
 
     /// Whether somebody wants the bytes of a stream; one that nobody wants needs no pipe.
@@ -224,13 +225,13 @@ impl Reactor {
     }
 }
 
-/// Returns the log file of a stream, where it has one.
-fn sink_of(stream: &StreamSpec) -> Option<SinkSpec> {
+/// Returns the log file of a stream, where it has one; `private` makes those private that the user named, too.
+fn sink_of(stream: &StreamSpec, private: bool) -> Option<SinkSpec> {
     let path = stream.logfile.path()?;
     let max_bytes = u64::try_from(stream.maxbytes).unwrap_or(0);
     let backups = u32::try_from(stream.backups).unwrap_or(0);
     let sink = SinkSpec::file(path, max_bytes, backups);
-    Some(if matches!(stream.logfile, LogTarget::Auto(_)) { sink.private() } else { sink })
+    Some(if private || matches!(stream.logfile, LogTarget::Auto(_)) { sink.private() } else { sink })
 }
 
 /// Sorts a failure to make a child into supervisord's kinds.

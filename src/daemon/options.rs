@@ -12,6 +12,7 @@
 use crate::config::LoadRequest;
 use crate::config::search::{Search, search};
 use crate::model::Host;
+use crate::model::spec::XdgRoots;
 use std::path::{Path, PathBuf};
 
 /// What an option does.
@@ -93,7 +94,19 @@ impl Options {
     /// Returns the request that loads `file` under these options.
     #[must_use]
     pub fn load_request(&self, file: PathBuf) -> LoadRequest {
-        LoadRequest { file, overrides: self.overrides.clone(), strict: false }
+        LoadRequest { overrides: self.overrides.clone(), ..LoadRequest::of(file) }
+    }
+
+    /// Returns the request that loads the configuration of a user's own daemon under these options.
+    #[must_use]
+    pub fn xdg_request(&self, roots: XdgRoots) -> LoadRequest {
+        LoadRequest { overrides: self.overrides.clone(), ..LoadRequest::xdg(roots) }
+    }
+
+    /// Whether the user's own daemon is meant: no file is named, and the name is not supervisord's.
+    #[must_use]
+    pub fn is_xdg(&self, program: &str) -> bool {
+        self.configuration.is_none() && base_name(program) != SUPERVISORD
     }
 }
 
@@ -225,6 +238,9 @@ pub fn help(program: &str) -> String {
     text
 }
 
+/// The name under which everything is as supervisord does it.
+const SUPERVISORD: &str = "supervisord";
+
 /// Returns the last part of the path that a program was called by.
 #[must_use]
 pub fn base_name(program: &str) -> &str {
@@ -310,6 +326,22 @@ mod tests {
         ] {
             assert_eq!(parsed(line), Err(error.to_owned()), "{line}");
         }
+    }
+
+    #[test]
+    fn without_a_file_only_supervisords_name_means_classic_mode() {
+        for (program, line, xdg) in [
+            ("visord", "", true),
+            ("/usr/bin/visord", "-n -e debug", true),
+            ("visord", "-c f", false),
+            ("supervisord", "", false),
+            ("/opt/bin/supervisord", "-n", false),
+        ] {
+            assert_eq!(parsed(line).expect(line).is_xdg(program), xdg, "{program} {line}");
+        }
+        let request = parsed("-e debug").expect("options").xdg_request(XdgRoots::default());
+        assert_eq!(request.overrides, [("loglevel", "debug".to_owned())]);
+        assert_eq!(request.xdg, Some(XdgRoots::default()));
     }
 
     #[test]

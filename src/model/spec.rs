@@ -31,6 +31,20 @@ pub struct Settings {
     pub rpc_interfaces: Vec<RpcInterfaceSpec>,
     /// What is to be supervised.
     pub fleet: FleetSpec,
+    /// The directories of a user's own daemon; nothing in classic mode.
+    #[serde(default)]
+    pub xdg: Option<XdgRoots>,
+}
+
+/// The directories of a user's own daemon.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct XdgRoots {
+    /// What is written by hand: `visor.conf` and `conf.d`.
+    pub config: PathBuf,
+    /// What outlives the daemon: logs, history.
+    pub state: PathBuf,
+    /// Sockets, locks and the pid file.
+    pub runtime: PathBuf,
 }
 
 /// `[supervisord]`.
@@ -66,6 +80,9 @@ pub struct DaemonSpec {
     pub directory: Option<PathBuf>,
     /// Remove ANSI escape sequences from all child logs.
     pub strip_ansi: bool,
+    /// Make every log for the owner's eyes only, whatever the mask says.
+    #[serde(default)]
+    pub private_files: bool,
     /// Added to the environment of every child, in file order with the last of a name in the first's place.
     pub environment: Vec<(String, String)>,
     /// Name of this daemon in events and AUTO log names.

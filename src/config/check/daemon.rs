@@ -12,13 +12,13 @@ use crate::model::spec::{DaemonSpec, Place};
 /// What stands in the place of a file for values of the command line.
 const COMMAND_LINE: &str = "command line";
 
-/// Reads `[supervisord]`, lets the command line override it, and makes its environment known to the reader.
+/// Reads `[supervisord]` over the defaults of `draft`, lets the command line override it, and makes its environment known to the reader.
 pub(in crate::config) fn read(
     reader: &mut Reader<'_>,
     section: &Section,
     overrides: &[(&'static str, String)],
+    mut draft: DaemonDraft,
 ) -> DaemonSpec {
-    let mut draft = DaemonDraft::new(reader.host);
     reader.apply(section, ROWS.iter(), &Names::default(), &mut draft);
     draft.spec.environment = own_environment(reader, section, &draft.environment);
     for (name, value) in &draft.spec.environment {

@@ -39,6 +39,7 @@ impl DaemonDraft {
             user: None,
             directory: None,
             strip_ansi: false,
+            private_files: false,
             environment: Vec::new(),
             identifier: "supervisor".to_owned(),
             serverurl: None,
