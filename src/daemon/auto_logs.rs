@@ -1,4 +1,5 @@
-//! AUTO log files: made when a configuration comes into force, removed when the next one does.
+//! AUTO log files: in classic mode made when a configuration comes into force, and removed when the next one does;
+//! a user's own daemon writes on in files that keep their names.
 //!
 //! Only files that our own list names are removed: a second daemon with the same identifier keeps its own
 //! (supervisor 4.3 removes by pattern, compat 4.2).
@@ -7,15 +8,27 @@ use super::reactor::Reactor;
 use super::runs::CHANNELS;
 use crate::logs::auto;
 use crate::model::Level;
+use crate::model::instance::{Instance, fnv1a};
 use crate::model::spec::{FleetSpec, LogTarget, Settings};
-use std::path::PathBuf;
+use crate::sys::ambient::Ambient;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Most files that a list may name; beyond it somebody else wrote the list.
 const FILES_MAX: usize = 100_000;
 
+/// Longest name of a process that a file is called by, in bytes: channel, rotation number and this stay below the
+/// 255 of every file system.
+const NAME_MAX_BYTES: usize = 200;
+
+/// What marks the file of a process's standard error.
+const STDERR_MARK: &str = ".err";
+
 /// Gives every AUTO stream its file.
 pub(super) fn make(reactor: &mut Reactor, fleet: &mut FleetSpec) {
+    if reactor.settings.xdg.is_some() {
+        return make_lasting(&reactor.settings.daemon.childlogdir, fleet);
+    }
     let daemon = &reactor.settings.daemon;
     let (directory, identifier) = (daemon.childlogdir.clone(), daemon.identifier.clone());
     let mut made = Vec::new();
@@ -50,9 +63,38 @@ pub(super) fn make(reactor: &mut Reactor, fleet: &mut FleetSpec) {
     }
 }
 
+/// Gives every AUTO stream the file that it has in every run; whoever writes first makes it.
+fn make_lasting(directory: &Path, fleet: &mut FleetSpec) {
+    for process in fleet.groups.iter_mut().flat_map(|group| &mut group.processes) {
+        let process = Arc::make_mut(process);
+        let name = process.namespec();
+        for (stream, (_, channel)) in [&mut process.stdout, &mut process.stderr].into_iter().zip(CHANNELS) {
+            if let LogTarget::Auto(path) = &mut stream.logfile {
+                *path = Some(directory.join(lasting_name(&name, channel)));
+            }
+        }
+    }
+}
+
+/// Returns `NAME.log`, or `NAME.err.log` for standard error. Names hold no colon but the one between group and
+/// process, so that a colon keeps those apart that would be called alike.
+fn lasting_name(namespec: &str, channel: &str) -> String {
+    let mut name = namespec.replace('/', "_");
+    if name.len() > NAME_MAX_BYTES {
+        let cut = (0..=NAME_MAX_BYTES).rev().find(|at| name.is_char_boundary(*at));
+        name.truncate(cut.unwrap_or(0));
+        name.push_str(&format!(":{:016x}", fnv1a(namespec.as_bytes())));
+    }
+    if name.starts_with('.') || name.ends_with(STDERR_MARK) {
+        name = format!(":{name}:");
+    }
+    let mark = if channel == "stderr" { STDERR_MARK } else { "" };
+    format!("{name}{mark}.log")
+}
+
 /// Removes the AUTO files that the last daemon of this configuration made, unless `nocleanup` is set.
 pub(super) fn clean(reactor: &mut Reactor) {
-    if reactor.settings.daemon.nocleanup {
+    if reactor.settings.daemon.nocleanup || reactor.settings.xdg.is_some() {
         return;
     }
     let Some(list) = list_file(&reactor.settings) else { return };
@@ -80,19 +122,11 @@ pub(super) fn clean(reactor: &mut Reactor) {
 
 /// Where the list of a configuration's AUTO files is: in the state directory, named by the configuration.
 fn list_file(settings: &Settings) -> Option<PathBuf> {
-    let directory = state_directory()?;
-    Some(directory.join(format!("{:016x}.auto", fnv1a(settings.file.as_os_str().as_encoded_bytes()))))
+    let directory = Ambient::real().state_roots().into_iter().next()?;
+    Some(directory.join(format!("{}.auto", Instance::classic(&settings.file))))
 }
 
-/// Returns the directory for what outlives the daemon (product: state).
-fn state_directory() -> Option<PathBuf> {
-    let set = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    set("VISOR_STATE_DIR")
-        .or_else(|| Some(set("XDG_STATE_HOME")?.join("visor")))
-        .or_else(|| Some(set("HOME")?.join(".local/state/visor")))
-}
-
-fn write_list(list: &std::path::Path, files: &[PathBuf]) -> std::io::Result<()> {
+fn write_list(list: &Path, files: &[PathBuf]) -> std::io::Result<()> {
     use std::io::Write;
     use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
     if files.is_empty() && !list.exists() {
@@ -110,9 +144,34 @@ fn write_list(list: &std::path::Path, files: &[PathBuf]) -> std::io::Result<()> 
     std::fs::rename(next, list)
 }
 
-/// A stable name from a path: FNV-1a, 64 bits. Not for secrets.
-fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn lasting_names_are_the_programs_own() {
+        assert_eq!(lasting_name("web", "stdout"), "web.log");
+        assert_eq!(lasting_name("web", "stderr"), "web.err.log");
+        assert_eq!(lasting_name("group:web_00", "stdout"), "group:web_00.log");
+    }
+
+    #[test]
+    fn no_two_streams_share_a_file() {
+        let long =
+            ["n".repeat(NAME_MAX_BYTES), "n".repeat(NAME_MAX_BYTES + 1), "n".repeat(4000), "ü".repeat(150)];
+        let odd = ["web", "web.err", "web.err.err", ".", "..", ".web", ".err", "a:web", "a.web", "a:.err"];
+        let names: Vec<String> = odd.iter().map(ToString::to_string).chain(long).collect();
+        let files: BTreeSet<String> = names
+            .iter()
+            .flat_map(|name| ["stdout", "stderr"].map(|channel| lasting_name(name, channel)))
+            .collect();
+        assert_eq!(files.len(), names.len() * 2, "{files:?}");
+        for file in &files {
+            assert!(
+                file.len() <= NAME_MAX_BYTES + 32 && !file.starts_with('.') && !file.contains('/'),
+                "{file}"
+            );
+        }
+    }
 }
