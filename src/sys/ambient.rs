@@ -21,8 +21,11 @@ const TEST_ROOT: &str = "VISOR_TEST_ROOT";
 /// Who we are, and what the machine looks like from here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ambient {
-    /// Effective user id.
+    /// Effective user id, as files show it.
     pub uid: u32,
+    /// The user id by which directories are called: the one outside of a user namespace (`unshare -Ur`), so that
+    /// inside and outside the same daemon is found.
+    pub name_uid: u32,
     /// The environment.
     pub variables: Vec<(OsString, OsString)>,
     /// The home directory that the user database knows.
@@ -65,8 +68,11 @@ impl Ambient {
     /// Returns the surroundings of this process.
     #[must_use]
     pub fn real() -> Ambient {
+        let uid = super::identity::uid();
+        let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
         let mut ambient = Ambient {
-            uid: super::identity::uid(),
+            uid,
+            name_uid: outer_uid(&map, uid),
             variables: std::env::vars_os().collect(),
             account_home: None,
             root: "/".into(),
@@ -141,7 +147,7 @@ impl Ambient {
     /// Returns the directories for sockets, best first, without the private one.
     #[must_use]
     pub fn runtime_candidates(&self) -> Vec<Candidate> {
-        let of_uid = format!("{NAME}-{}", self.uid);
+        let of_uid = format!("{NAME}-{}", self.name_uid);
         let temp = self.user_temp_dir().map(|dir| dir.join(&of_uid));
         [
             (Origin::Named, self.absolute("VISOR_RUNTIME_DIR")),
@@ -162,7 +168,7 @@ impl Ambient {
     }
 
     fn run_user_dir(&self) -> PathBuf {
-        self.run_user().join(self.uid.to_string())
+        self.run_user().join(self.name_uid.to_string())
     }
 
     /// Returns the directory of temporary files that everybody shares.
@@ -195,6 +201,19 @@ impl Ambient {
     pub fn is_taken_for_network(&self, path: &Path) -> bool {
         self.network.iter().any(|place| path.starts_with(place))
     }
+}
+
+/// Returns what a user id of this namespace is outside of it, by the text of uid_map (user_namespaces(7)).
+fn outer_uid(map: &str, uid: u32) -> u32 {
+    let ranges = map.lines().filter_map(|line| {
+        let mut numbers = line.split_ascii_whitespace().map(|number| number.parse::<u32>().ok());
+        Some((numbers.next()??, numbers.next()??, numbers.next()??))
+    });
+    let mut outer = ranges.filter_map(|(inside, outside, count)| {
+        let at = uid.checked_sub(inside).filter(|at| *at < count)?;
+        outside.checked_add(at)
+    });
+    outer.next().unwrap_or(uid)
 }
 
 /// Letters of the machine's name that a host's key keeps: enough to know it by, short enough for a path.
@@ -235,6 +254,7 @@ mod tests {
         let variables = variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
         Ambient {
             uid: 1000,
+            name_uid: 1000,
             variables,
             account_home: Some("/home/me".into()),
             root: "/".into(),
@@ -275,6 +295,22 @@ mod tests {
         }
         std::os::unix::fs::chown(dir.path(), Some(61_997), None).expect("root changes owners");
         assert_eq!(me(own).home(), Some("/home/me".into()), "su kept the home of another user");
+    }
+
+    #[test]
+    fn a_user_namespace_does_not_hide_who_we_are() {
+        for (map, uid, outer) in [
+            ("         0          0 4294967295\n", 1000, 1000),
+            ("0 1000 1\n", 0, 1000),
+            ("0 1000 1\n1 100000 65536\n", 5, 100_004),
+            ("0 1000 1\n", 65_534, 65_534),
+            ("", 7, 7),
+            ("rubbish\n0 x 1\n", 0, 0),
+        ] {
+            assert_eq!(outer_uid(map, uid), outer, "{map:?}");
+        }
+        let inside = Ambient { uid: 0, ..ambient(&[]) };
+        assert_eq!(paths(&inside), ["/run/user/1000/visor", "/tmp/visor-1000"]);
     }
 
     #[test]

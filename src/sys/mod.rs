@@ -11,6 +11,7 @@ pub mod fdpass;
 pub mod host;
 pub mod identity;
 pub mod listen;
+pub mod locald;
 pub mod lock;
 pub mod memfile;
 pub mod memory;

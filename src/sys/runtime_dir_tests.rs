@@ -9,7 +9,8 @@ const STRANGER: u32 = 61_996;
 /// A machine with an empty `/tmp` and `/run/user`.
 fn machine() -> (tempfile::TempDir, Ambient) {
     let dir = tempfile::tempdir().expect("a directory");
-    let ambient = Ambient { uid: crate::sys::identity::uid(), root: dir.path().into(), ..Ambient::default() };
+    let uid = crate::sys::identity::uid();
+    let ambient = Ambient { uid, name_uid: uid, root: dir.path().into(), ..Ambient::default() };
     for place in [ambient.temp_dir(), ambient.run_user().join(ambient.uid.to_string())] {
         std::fs::create_dir_all(&place).expect("a directory");
     }

@@ -93,6 +93,15 @@ fn open_checked(path: &Path, ambient: &Ambient, missing: Missing) -> Result<Stat
     Ok(StateDir { path: path.to_path_buf(), network, id: FileId::of(&found), fd })
 }
 
+/// Returns every directory in which sockets may be, best first: the candidates that follow from the surroundings,
+/// and the private one that is remembered.
+#[must_use]
+pub fn candidates(state: Option<&StateDir>, ambient: &Ambient) -> Vec<Candidate> {
+    let mut candidates = ambient.runtime_candidates();
+    candidates.extend(state.and_then(|state| private_candidate(state, ambient)));
+    candidates
+}
+
 /// Returns the private directory for sockets that is remembered for this host.
 #[must_use]
 pub fn private_candidate(state: &StateDir, ambient: &Ambient) -> Option<Candidate> {
@@ -104,18 +113,23 @@ pub fn private_candidate(state: &StateDir, ambient: &Ambient) -> Option<Candidat
     is_ours.then_some(Candidate { origin: Origin::Private, path })
 }
 
-/// Chooses a private directory that nobody can have planted, makes it, and remembers it for this host.
+/// Chooses a private directory that nobody can have planted, makes it, and remembers it for this host. When another
+/// daemon of ours does the same, both use the directory of the one who was first.
 ///
 /// # Errors
 /// As mkdir(2), and as writing to the state directory.
 pub fn make_private(state: &StateDir, ambient: &Ambient) -> io::Result<Candidate> {
+    let useless = private_candidate(state, ambient);
     for _ in 0..PRIVATE_ATTEMPTS_MAX {
         let name = format!("{}{:08x}", private_prefix(ambient), random());
         let path = ambient.temp_dir().join(name);
         match nix::unistd::mkdir(&path, Mode::S_IRWXU) {
             Ok(()) => {
-                let candidate = Candidate { origin: Origin::Private, path };
-                remember(state, ambient, &candidate.path)?;
+                remember(state, ambient, &path, useless.as_ref())?;
+                let candidate = private_candidate(state, ambient).ok_or(io::ErrorKind::NotFound)?;
+                if candidate.path != path {
+                    let _ = std::fs::remove_dir(path);
+                }
                 return Ok(candidate);
             }
             Err(Errno::EEXIST) => {}
@@ -125,13 +139,27 @@ pub fn make_private(state: &StateDir, ambient: &Ambient) -> io::Result<Candidate
     Err(Errno::EEXIST.into())
 }
 
-fn remember(state: &StateDir, ambient: &Ambient, path: &Path) -> io::Result<()> {
+/// Writes the record whole or not at all, and not over one that somebody else wrote since `useless` was read.
+fn remember(state: &StateDir, ambient: &Ambient, path: &Path, useless: Option<&Candidate>) -> io::Result<()> {
     let file = record(state, ambient);
-    let new = file.with_extension("new");
+    let new = state.path.join(format!("runtime-{:08x}.new", random()));
     let mut options = std::fs::File::options();
-    options.write(true).create(true).truncate(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
-    writeln!(options.open(&new)?, "{}", path.display())?;
-    std::fs::rename(new, file)
+    writeln!(options.write(true).create_new(true).mode(0o600).open(&new)?, "{}", path.display())?;
+    if private_candidate(state, ambient).as_ref() == useless {
+        match std::fs::remove_file(&file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    let linked = std::fs::hard_link(&new, &file);
+    let renamed = match linked {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        // File systems without hard links: then the last one wins.
+        Err(_) => std::fs::rename(&new, &file),
+        Ok(()) => Ok(()),
+    };
+    let _ = std::fs::remove_file(new);
+    renamed
 }
 
 fn record(state: &StateDir, ambient: &Ambient) -> PathBuf {
@@ -139,7 +167,7 @@ fn record(state: &StateDir, ambient: &Ambient) -> PathBuf {
 }
 
 fn private_prefix(ambient: &Ambient) -> String {
-    format!("visor-{}-", ambient.uid)
+    format!("visor-{}-", ambient.name_uid)
 }
 
 fn random() -> u32 {

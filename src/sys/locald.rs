@@ -1,0 +1,100 @@
+//! Looks for a running daemon of ours among the processes, for when no socket answers.
+//!
+//! A session with a `/tmp` of its own does not see the sockets of another, but it sees its processes. A daemon is
+//! known by its program's name, its owner, and the lock that it holds; what it wrote into the lock says where its
+//! sockets are, as it sees them. Must not signal anybody. Example: `find("default.lock", uid)`.
+
+use super::{lock, tree};
+use crate::model::Pid;
+use crate::model::instance::LockNote;
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// How the program of a daemon is called, whatever name it was started by.
+const PROGRAM: &str = "visord";
+
+/// A daemon that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// A process of it that lives.
+    pub pid: Pid,
+    /// What it wrote into its lock.
+    pub note: LockNote,
+    /// Its control sockets, by paths that lead there from here.
+    pub sockets: Vec<PathBuf>,
+}
+
+/// Returns the daemons of user `uid` that hold a lock of this name, each once. On platforms without `/proc` there
+/// are no private views of `/tmp` either, and nothing is found.
+#[must_use]
+pub fn find(lock_name: &str, uid: u32) -> Vec<Found> {
+    let mut found: Vec<Found> = Vec::new();
+    if !cfg!(target_os = "linux") {
+        return found;
+    }
+    for pid in tree::all() {
+        let Some(one) = examine(pid, lock_name, uid) else { continue };
+        // Keeper and reactor hold the same lock; users know the keeper.
+        match found.iter_mut().find(|known| known.note == one.note) {
+            Some(known) if one.pid.0 == one.note.pid => *known = one,
+            Some(_) => {}
+            None => found.push(one),
+        }
+    }
+    found
+}
+
+fn examine(pid: Pid, lock_name: &str, uid: u32) -> Option<Found> {
+    let process = PathBuf::from(format!("/proc/{pid}"));
+    if fs::metadata(&process).ok()?.uid() != uid || !is_daemon(&fs::read_link(process.join("exe")).ok()?) {
+        return None;
+    }
+    let note = fs::read_dir(process.join("fd")).ok()?.flatten().find_map(|fd| {
+        let target = fs::read_link(fd.path()).ok()?;
+        // Only names that end like a lock's are opened: to open a pipe or a device may have effects.
+        (base_name(&target) == lock_name.as_bytes()).then_some(())?;
+        let file = File::open(fd.path()).ok()?;
+        lock::holder_of(file).map(|text| LockNote::parse(&text))
+    })?;
+    let root = process.join("root");
+    let seen_from_here = |path: &PathBuf| Some(root.join(path.strip_prefix("/").ok()?));
+    let sockets = note.sockets.iter().filter_map(seen_from_here).collect();
+    Some(Found { pid, note, sockets })
+}
+
+/// Whether a link of `/proc/PID/exe` leads to the daemon, or did before an upgrade replaced the file.
+fn is_daemon(program: &Path) -> bool {
+    base_name(program) == PROGRAM.as_bytes()
+}
+
+/// The last part of a link of `/proc`, without what the kernel appends to the names of removed files.
+fn base_name(target: &Path) -> &[u8] {
+    let name = target.file_name().map(OsStr::as_bytes).unwrap_or_default();
+    name.strip_suffix(b" (deleted)").unwrap_or(name)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_daemon_is_known_by_its_program() {
+        for (path, daemon) in [
+            ("/usr/bin/visord", true),
+            ("/home/me/bin/visord (deleted)", true),
+            ("/usr/bin/visorctl", false),
+            ("/usr/bin/visord.old", false),
+            ("/", false),
+        ] {
+            assert_eq!(is_daemon(Path::new(path)), daemon, "{path}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_found_where_nobody_holds_the_lock() {
+        assert_eq!(find("no-such-instance.lock", crate::sys::identity::uid()), []);
+    }
+}
