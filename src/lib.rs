@@ -5,7 +5,9 @@
 //! is the small parent of every program, and `sys` holds every system call that is not safe Rust.
 //! `ARCHITECTURE.md` has the map, and `tests/tidy.rs` enforces which module may import which.
 
+pub mod api;
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod core;
 pub mod daemon;
