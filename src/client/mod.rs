@@ -1,1 +1,28 @@
-//! The client's side of the control socket: finding the daemon, and asking it.
+//! The client's side of the control socket: finding the daemon, asking it, and starting it where there is none.
+//!
+//! Blocking, one question at a time; must not print or decide anything about programs. Example:
+//!
+//! ```no_run
+//! use visor::api::v1;
+//! use visor::client::{find, places};
+//!
+//! let places = places::candidates(places::DEFAULT, &places::Surroundings::real());
+//! let mut connection = find::connect(&places)?;
+//! let status: v1::StatusReply = connection.get(v1::path::STATUS)?;
+//! println!("{} processes", status.processes.len());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+pub mod failure;
+pub mod find;
+pub mod http;
+pub mod launch;
+pub mod places;
+pub mod stream;
+pub mod wait;
+
+pub use failure::Failure;
+pub use find::Unreachable;
+pub use http::Connection;
+pub use stream::Stream;
+pub use wait::Wait;

@@ -16,6 +16,7 @@ pub mod lock;
 pub mod memfile;
 pub mod memory;
 pub mod open;
+pub mod peer;
 pub mod pipe;
 pub mod process;
 pub mod runtime_dir;
