@@ -1,42 +1,91 @@
 //! The command line of `visorctl`: verbs and where each is carried out.
 
-use super::{commands, exit, output};
+use super::{Outcome, Session, commands, exit, output};
 use clap::{Parser, Subcommand};
+use std::path::PathBuf;
 
 /// Controls visord, the per-user service manager.
 #[derive(Debug, Parser)]
 #[command(name = "visorctl", version, disable_help_subcommand = true)]
-struct Args {
+pub(super) struct Args {
+    /// Talk to the daemon that runs this configuration (visord -c FILE)
+    #[arg(short, long = "configuration", value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    /// Talk to the daemon at this socket
+    #[arg(long, value_name = "PATH", global = true)]
+    socket: Option<PathBuf>,
     #[command(subcommand)]
-    verb: Verb,
+    verb: Option<Verb>,
 }
 
-#[derive(Debug, Subcommand)]
-enum Verb {
-    Check(commands::check::Args),
+macro_rules! verbs {
+    ($($name:ident $module:ident),+ $(,)?) => {
+        #[derive(Debug, Subcommand)]
+        enum Verb {
+            $($name(commands::$module::Args),)+
+        }
+
+        fn run(verb: &Verb, session: &Session) -> Outcome {
+            match verb {
+                $(Verb::$name(args) => commands::$module::run(args, session),)+
+            }
+        }
+    };
+}
+
+verbs! {
+    Status status,
+    Start start,
+    Stop stop,
+    Restart restart,
+    Logs logs,
+    Why why,
+    New new,
+    Check check,
+    Reread reread,
+    Update update,
+    Add add,
+    Remove remove,
+    Avail avail,
+    Reload reload,
+    Tail tail,
+    Pid pid,
+    Version version,
+    Wait wait,
+    Signal signal,
+    Clear clear,
+    Daemon daemon,
+    Shutdown shutdown,
+    Help help,
 }
 
 /// Runs the client and returns its exit code, one of [`exit`].
 #[must_use]
 pub fn main() -> i32 {
-    match Args::try_parse() {
-        Ok(args) => run(&args.verb),
-        Err(error) => {
-            let text = error.render().to_string();
-            if error.use_stderr() {
-                output::message(text.trim_end());
-                return exit::USAGE;
-            }
-            output::data(text.trim_end());
-            exit::OK
-        }
-    }
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return refuse(&error),
+    };
+    let session = Session::new(args.config, args.socket);
+    let outcome = match &args.verb {
+        Some(verb) => run(verb, &session),
+        None => commands::status::bare(&session),
+    };
+    outcome.unwrap_or_else(|problem| {
+        session.screen.message(&problem.text);
+        problem.code
+    })
 }
 
-fn run(verb: &Verb) -> i32 {
-    match verb {
-        Verb::Check(args) => commands::check::run(args),
+/// Shows help where it was asked for, and what is wrong with the command line where that is.
+fn refuse(error: &clap::Error) -> i32 {
+    let text = error.render().to_string();
+    if error.use_stderr() {
+        output::message(text.trim_end());
+        return exit::USAGE;
     }
+    output::data(text.trim_end());
+    exit::OK
 }
 
 #[cfg(test)]
@@ -47,5 +96,17 @@ mod tests {
     #[test]
     fn the_table_of_arguments_is_consistent() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn help_names_every_verb_once() {
+        let names: Vec<String> =
+            Args::command().get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
+        for name in &names {
+            let groups = commands::help::GROUPS.iter().flat_map(|(_, verbs)| verbs.iter());
+            assert_eq!(groups.filter(|(verb, _)| verb == name).count(), 1, "{name}");
+        }
+        let listed: usize = commands::help::GROUPS.iter().map(|(_, verbs)| verbs.len()).sum();
+        assert_eq!(listed, names.len());
     }
 }

@@ -1,11 +1,22 @@
 //! `visorctl`: arguments, output, exit codes, and one file per verb in [`commands`].
 //!
-//! Must not decide anything about programs: a verb asks and shows. `visorctl check FILE` runs
-//! [`commands::check`] and exits with one of the codes of [`exit`].
+//! Must not decide anything about programs: a verb asks and shows. `visorctl start web` runs
+//! [`commands::start`] and exits with one of the codes of [`exit`].
 
 mod args;
+mod ask;
 pub mod commands;
+pub mod escape;
 pub mod exit;
+pub mod explain;
+mod merge;
 pub mod output;
+mod problem;
+mod report;
+mod session;
+mod table;
+mod waiting;
 
 pub use args::main;
+pub use problem::{Outcome, Problem};
+pub use session::Session;

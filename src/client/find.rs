@@ -156,7 +156,7 @@ mod tests {
         let dir = tempfile::tempdir()?;
         let path = dir.path().join("a.sock");
         let _listener = UnixListener::bind(&path)?;
-        let unreachable = connect_as(&[path.clone()], |_| false).err().unwrap_or_default();
+        let unreachable = connect_as(std::slice::from_ref(&path), |_| false).err().unwrap_or_default();
         assert!(unreachable.attempts[0].why.contains("neither us nor root"), "{unreachable}");
         assert!(connect(&[dir.path().join("no.sock"), path]).is_ok());
         Ok(())

@@ -205,10 +205,6 @@ pub fn parse<T: DeserializeOwned>(reply: &Reply) -> Result<T, Failure> {
 fn refusal(reply: &Reply) -> Failure {
     let status = reply.status;
     match serde_json::from_slice::<v1::ErrorReply>(&reply.body) {
-        // A daemon that does not know a path that we know is older or newer than we are.
-        Ok(v1::ErrorReply { error }) if error.code == v1::ErrorCode::NotFound => {
-            Failure::NotUnderstood(error.message)
-        }
         Ok(v1::ErrorReply { error }) if !error.message.is_empty() => Failure::Refused { status, error },
         _ => Failure::NotUnderstood(format!("status {status} without words")),
     }

@@ -63,6 +63,11 @@ impl Wait<'_> {
     }
 }
 
+/// Waits for nothing but time.
+pub fn pause(time: Duration) {
+    let _interrupted = poll(&mut [], timeout(Some(time)));
+}
+
 /// Returns a pause as poll takes it, rounded up so that it does not end early; none is for ever.
 fn timeout(pause: Option<Duration>) -> PollTimeout {
     let Some(pause) = pause else { return PollTimeout::NONE };

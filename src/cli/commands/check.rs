@@ -2,7 +2,7 @@
 //!
 //! Diagnostics go to standard error, one line each; what was asked for as data goes to standard output.
 
-use crate::cli::{exit, output};
+use crate::cli::{Outcome, Problem, Session, exit, output};
 use crate::config::dump::dump;
 use crate::config::search::search;
 use crate::config::{LoadRequest, Loaded, load};
@@ -28,16 +28,12 @@ pub struct Args {
 }
 
 /// Checks the files and returns an exit code.
-#[must_use]
-pub fn run(args: &Args) -> i32 {
+///
+/// # Errors
+/// When there is no file to check.
+pub fn run(args: &Args, _session: &Session) -> Outcome {
     let host = RealHost;
-    let files = match files(args, &host) {
-        Ok(files) => files,
-        Err(text) => {
-            output::message(&text);
-            return exit::USAGE;
-        }
-    };
+    let files = files(args, &host)?;
     let request = |file: &PathBuf| LoadRequest { strict: args.strict, ..LoadRequest::of(file) };
     let checked: Vec<(&PathBuf, Loaded)> =
         files.iter().map(|file| (file, load(&request(file), &host))).collect();
@@ -50,11 +46,11 @@ pub fn run(args: &Args) -> i32 {
         checked.iter().for_each(|(file, loaded)| tell(loaded, file));
     }
     let good = checked.iter().all(|(_, loaded)| loaded.settings.is_some());
-    if good { exit::OK } else { exit::REFUSED }
+    Ok(if good { exit::OK } else { exit::REFUSED })
 }
 
 /// Returns the files to check: those that were named, else the one that supervisord would find.
-fn files(args: &Args, host: &dyn Host) -> Result<Vec<PathBuf>, String> {
+fn files(args: &Args, host: &dyn Host) -> Result<Vec<PathBuf>, Problem> {
     if !args.files.is_empty() {
         return Ok(args.files.clone());
     }
@@ -64,8 +60,9 @@ fn files(args: &Args, host: &dyn Host) -> Result<Vec<PathBuf>, String> {
         output::message(&format!("{} is passed over: {why}", file.display()));
     }
     let places: Vec<String> = search.tried.iter().map(|place| place.display().to_string()).collect();
-    let found =
-        search.found.ok_or_else(|| format!("no configuration found ({}), name a file", places.join(", ")))?;
+    let found = search.found.ok_or_else(|| {
+        Problem::usage(format!("no configuration found ({}), name a file", places.join(", ")))
+    })?;
     Ok(vec![found])
 }
 

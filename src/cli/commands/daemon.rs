@@ -1,0 +1,142 @@
+//! `visorctl daemon`: the daemon itself: start, stop, status, restart.
+
+use super::shutdown;
+use crate::api::v1::{ConfigState, Daemon, StatusReply, path};
+use crate::cli::{Outcome, Problem, Session, exit};
+use crate::client::find;
+
+/// What to do with the daemon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Act {
+    /// Start it, unless it runs.
+    Start,
+    /// Stop all programs and end it.
+    Stop,
+    /// Show pids, sockets and configuration.
+    Status,
+    /// Stop all programs, end it, and start it anew.
+    Restart,
+}
+
+/// Start, stop or show the daemon itself
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// What to do
+    act: Act,
+    /// With status: show it as JSON
+    #[arg(long)]
+    json: bool,
+    /// With start: even inside a batch job, which ends it
+    #[arg(long)]
+    here: bool,
+}
+
+/// Does it.
+///
+/// # Errors
+/// When there is no daemon, or none can be started.
+pub fn run(args: &Args, session: &Session) -> Outcome {
+    match args.act {
+        Act::Start => start(session, args.here),
+        Act::Status => status(session, args.json),
+        Act::Stop => {
+            shutdown::end(session, session.connect()?, false, None)?;
+            session.screen.data("visord: stopped");
+            Ok(exit::OK)
+        }
+        Act::Restart => {
+            if let Ok(connection) = find::connect(&session.sockets()?) {
+                refuse_particular(session)?;
+                shutdown::end(session, connection, false, None)?;
+            }
+            start(session, args.here)
+        }
+    }
+}
+
+fn refuse_particular(session: &Session) -> Result<(), Problem> {
+    match &session.config {
+        _ if !session.is_particular() => Ok(()),
+        Some(file) => Err(Problem::usage(format!("error: start it yourself: visord -c {}", file.display()))),
+        None => {
+            Err(Problem::usage("error: it is not known which daemon belongs to a socket: leave --socket out"))
+        }
+    }
+}
+
+fn start(session: &Session, here: bool) -> Outcome {
+    let sockets = session.sockets()?;
+    if find::connect(&sockets).is_ok() {
+        session.screen.message("visord: already started");
+        return Ok(exit::OK);
+    }
+    refuse_particular(session)?;
+    session.start(&sockets, here)?;
+    session.screen.data("visord: started");
+    Ok(exit::OK)
+}
+
+fn status(session: &Session, json: bool) -> Outcome {
+    let status: StatusReply = session.connect()?.get(&format!("{}?view=short", path::STATUS))?;
+    let daemon = status.daemon;
+    if json {
+        session.screen.json(&serde_json::to_string(&daemon).unwrap_or_default());
+    } else {
+        lines(&daemon).iter().for_each(|line| session.screen.data(line));
+    }
+    Ok(if daemon.config.state == ConfigState::Bad { exit::REFUSED } else { exit::OK })
+}
+
+fn lines(daemon: &Daemon) -> Vec<String> {
+    let line = |name: &str, value: &str| format!("{name:<14} {value}");
+    let state = match daemon.config.state {
+        ConfigState::Ok => "in force",
+        ConfigState::Bad => "has mistakes, the last good one stays in force",
+        ConfigState::Pending => "changed, waits for visorctl update",
+    };
+    let mut lines = vec![
+        line("visord", &format!("{}, {}", daemon.version, daemon.phase.replace('_', " "))),
+        line("pid", &format!("{} (reactor {})", daemon.pid, daemon.reactor_pid)),
+        line("instance", &daemon.instance),
+        line("configuration", &format!("{} ({} files): {state}", daemon.config.file, daemon.config.files)),
+    ];
+    lines.extend(daemon.config.problems.iter().map(|problem| line("", problem)));
+    lines.extend(daemon.sockets.iter().map(|socket| line("socket", socket)));
+    lines.push(line("lock", &daemon.lock));
+    lines.push(line("log", &daemon.log));
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_that_is_known_has_a_line() {
+        let mut daemon = Daemon {
+            pid: 1,
+            reactor_pid: 2,
+            version: "0.1.0".into(),
+            instance: "default".into(),
+            phase: "shutting_down".into(),
+            sockets: vec!["/s".into(), "/t".into()],
+            lock: "/l".into(),
+            log: "/v.log".into(),
+            ..Daemon::default()
+        };
+        daemon.config.file = "/c".into();
+        daemon.config.files = 3;
+        daemon.config.state = ConfigState::Bad;
+        daemon.config.problems = vec!["/c:1: error: x".into()];
+        let expected = "visord         0.1.0, shutting down
+pid            1 (reactor 2)
+instance       default
+configuration  /c (3 files): has mistakes, the last good one stays in force
+               /c:1: error: x
+socket         /s
+socket         /t
+lock           /l
+log            /v.log";
+        assert_eq!(lines(&daemon).join("\n"), expected);
+    }
+}

@@ -1,0 +1,46 @@
+//! `visorctl pid`: the pid to signal: the daemon's, or those of programs.
+
+use super::status;
+use crate::api::v1::{StatusReply, Version, path};
+use crate::cli::{Outcome, Session, exit};
+use serde_json::json;
+
+/// Show the pid of the daemon, or of programs (0: not running)
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Programs: NAME, GROUP:NAME, GROUP:* or all; none means the daemon
+    names: Vec<String>,
+    /// Show the pids as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Shows the pids.
+///
+/// # Errors
+/// When there is no daemon.
+pub fn run(args: &Args, session: &Session) -> Outcome {
+    let mut connection = session.connect()?;
+    if args.names.is_empty() {
+        let version: Version = connection.get(path::VERSION)?;
+        if args.json {
+            session.screen.json(&json!({"pid": version.pid, "reactor_pid": version.reactor_pid}).to_string());
+        } else {
+            session.screen.data(&version.pid.to_string());
+        }
+        return Ok(exit::OK);
+    }
+    let status: StatusReply = connection.get(&status::target(&args.names, true))?;
+    status.missing.iter().for_each(|name| session.screen.message(&format!("No such process {name}")));
+    if args.json {
+        let pids = status.processes.iter().map(|process| (process.namespec.clone(), json!(process.pid)));
+        session.screen.json(&serde_json::Value::Object(pids.collect()).to_string());
+    } else {
+        status.processes.iter().for_each(|process| session.screen.data(&process.pid.to_string()));
+    }
+    Ok(match () {
+        () if !status.missing.is_empty() => exit::ABSENT,
+        () if status.processes.iter().any(|process| process.pid == 0) => exit::NOT_RUNNING,
+        () => exit::OK,
+    })
+}

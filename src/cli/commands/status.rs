@@ -1,0 +1,122 @@
+//! `visorctl status`: the list of programs, and whether all that should run does.
+
+use crate::api::http::uri;
+use crate::api::v1::{self, ConfigState, StatusReply};
+use crate::cli::{Outcome, Session, exit, table};
+use crate::client::http::parse;
+
+/// Show the state of programs
+#[derive(Debug, Default, clap::Args)]
+pub struct Args {
+    /// Programs: NAME, GROUP:NAME, GROUP:* or all
+    names: Vec<String>,
+    /// Show everything that is known, as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Shows the list.
+///
+/// # Errors
+/// When there is no daemon.
+pub fn run(args: &Args, session: &Session) -> Outcome {
+    let mut connection = session.connect()?;
+    let reply = connection.fetch(&target(&args.names, args.json))?;
+    let status: StatusReply = parse(&reply)?;
+    status.missing.iter().for_each(|name| session.screen.message(&missing(name)));
+    if args.json {
+        session.screen.json(&String::from_utf8_lossy(&reply.body));
+    } else {
+        show(session, &status);
+    }
+    Ok(code(&status))
+}
+
+/// Shows the list to somebody who typed nothing but `visorctl`.
+///
+/// # Errors
+/// When there is no daemon.
+pub fn bare(session: &Session) -> Outcome {
+    let code = run(&Args::default(), session)?;
+    if session.screen.messages_on_terminal {
+        session.screen.message("(visorctl help shows what else there is)");
+    }
+    Ok(code)
+}
+
+/// Returns what to ask for; a list for people needs little of each process.
+pub(super) fn target(names: &[String], full: bool) -> String {
+    let mut target = v1::path::STATUS.to_owned();
+    let mut separator = '?';
+    let mut add = |name: &str, value: &str| {
+        target.push(separator);
+        target.extend([name, "=", &uri::encode(value)]);
+        separator = '&';
+    };
+    if !full {
+        add("view", "short");
+    }
+    if !names.iter().any(|name| name == "all") {
+        names.iter().for_each(|name| add("name", name));
+    }
+    target
+}
+
+/// Returns what is said of a name that stands for nothing.
+pub(super) fn missing(name: &str) -> String {
+    let what = if name.ends_with(":*") || name.ends_with(':') { "group" } else { "process" };
+    format!("{name}: ERROR (no such {what})")
+}
+
+fn show(session: &Session, status: &StatusReply) {
+    session.screen.ready(table::lines(&status.processes, &session.screen).as_bytes());
+    if status.processes.is_empty() && status.missing.is_empty() {
+        session.screen.message("no programs yet (visorctl new NAME -- COMMAND makes one)");
+    }
+    tell_config(session, &status.daemon.config);
+}
+
+fn tell_config(session: &Session, config: &v1::Config) {
+    let problems = match config.problems.as_slice() {
+        [] => String::new(),
+        [one] => format!(": {one}"),
+        [first, rest @ ..] => format!(": {first} (and {} more)", rest.len()),
+    };
+    match config.state {
+        ConfigState::Ok => {}
+        ConfigState::Bad => session
+            .screen
+            .message(&format!("the configuration has mistakes, the last good one stays in force{problems}")),
+        ConfigState::Pending => {
+            session
+                .screen
+                .message(&format!("a change of the configuration waits for visorctl update{problems}"));
+        }
+    }
+}
+
+fn code(status: &StatusReply) -> i32 {
+    if !status.missing.is_empty() {
+        return exit::ABSENT;
+    }
+    let well = status.processes.iter().all(table::is_as_meant);
+    if well { exit::OK } else { exit::NOT_RUNNING }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_asked_for_as_they_are() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        for (asked, full, expected) in [
+            (names(&[]), true, "/v1/status"),
+            (names(&[]), false, "/v1/status?view=short"),
+            (names(&["all", "web"]), true, "/v1/status"),
+            (names(&["g:*", "a b"]), true, "/v1/status?name=g%3A%2A&name=a%20b"),
+        ] {
+            assert_eq!(target(&asked, full), expected);
+        }
+    }
+}
