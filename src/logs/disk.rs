@@ -58,6 +58,8 @@ pub enum Event<T> {
         /// How many bytes were in them.
         bytes: u64,
     },
+    /// A log that is watched has grown, maybe several times.
+    Grown(Target),
     /// A buffer is free again, and the pump waits for one.
     SlotFree,
 }
@@ -106,6 +108,8 @@ pub(super) struct Shared<T> {
     events: Mutex<Vec<Event<T>>>,
     wake: Box<dyn Fn() + Send + Sync>,
     specs: Mutex<BTreeMap<SinkId, SinkSpec>>,
+    /// Logs that somebody follows: how many, and whether their growth is told and not yet heard.
+    watched: Mutex<BTreeMap<Target, (usize, bool)>>,
     pub(super) pool: Arc<Pool>,
 }
 
@@ -130,6 +134,7 @@ impl<T> Shared<T> {
             events: Mutex::new(Vec::new()),
             wake,
             specs: Mutex::new(BTreeMap::new()),
+            watched: Mutex::new(BTreeMap::new()),
             pool,
         }
     }
@@ -174,6 +179,14 @@ impl<T> Shared<T> {
         drop(events);
         if first {
             (self.wake)();
+        }
+    }
+
+    /// Says that a log has grown, if somebody follows it and has not been told yet.
+    pub(super) fn has_grown(&self, target: &Target) {
+        let told = lock(&self.watched).get_mut(target).map(|watched| std::mem::replace(&mut watched.1, true));
+        if told == Some(false) {
+            self.emit(Event::Grown(target.clone()));
         }
     }
 
@@ -298,7 +311,31 @@ impl<T: Send + 'static> Disk<T> {
     /// Returns what the worker has said since the last call.
     #[must_use]
     pub fn drain(&self) -> Vec<Event<T>> {
-        std::mem::take(&mut *lock(&self.shared.events))
+        let events = std::mem::take(&mut *lock(&self.shared.events));
+        for event in &events {
+            if let Event::Grown(target) = event
+                && let Some(watched) = lock(&self.shared.watched).get_mut(target)
+            {
+                watched.1 = false;
+            }
+        }
+        events
+    }
+
+    /// Tells by [`Event::Grown`] whenever this log grows, until [`Disk::unwatch`] was called as often.
+    pub fn watch(&self, target: &Target) {
+        lock(&self.shared.watched).entry(target.clone()).or_default().0 += 1;
+    }
+
+    /// Ends one [`Disk::watch`].
+    pub fn unwatch(&self, target: &Target) {
+        let mut watched = lock(&self.shared.watched);
+        if let Some((count, _)) = watched.get_mut(target) {
+            *count -= 1;
+            if *count == 0 {
+                watched.remove(target);
+            }
+        }
     }
 
     /// Returns the pump's way to the worker.

@@ -14,6 +14,7 @@ pub mod auto;
 mod crash;
 pub mod disk;
 pub mod flow;
+pub mod follow;
 pub mod lines;
 pub mod loss;
 pub mod pool;

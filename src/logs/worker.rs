@@ -330,6 +330,7 @@ impl<T> Worker<T> {
             self.limit_open_files();
         }
         self.tell(target, notes);
+        self.shared.has_grown(target);
     }
 
     pub(super) fn end(&mut self, stream: StreamId) {
