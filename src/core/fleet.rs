@@ -143,6 +143,33 @@ impl Core {
         Some(id)
     }
 
+    /// Takes over what the configuration newly says of a group, if its processes are the same; they run on.
+    pub(super) fn on_respecified(&mut self, spec: GroupSpec) {
+        let Some(id) = self.group_ids.get(&spec.name).copied() else { return };
+        let Some(members) = self.groups.get(&id).map(|group| group.members.clone()) else { return };
+        let pairs: Vec<_> = members
+            .iter()
+            .filter_map(|id| Some((*id, spec.processes.iter().find(|p| p.name == self.name(*id))?.clone())))
+            .collect();
+        if pairs.len() != members.len() || members.len() != spec.processes.len() {
+            return;
+        }
+        for (process, spec) in pairs {
+            if let Some(process) = self.table.get_mut(&process) {
+                process.spec = spec;
+            }
+        }
+        self.order.retain(|other| *other != id);
+        let at = self.order.partition_point(|other| {
+            self.groups.get(other).is_some_and(|group| group.spec.priority <= spec.priority)
+        });
+        self.order.insert(at, id);
+        if let Some(group) = self.groups.get_mut(&id) {
+            group.spec = spec;
+        }
+        self.mark_header();
+    }
+
     /// Returns an id that no process has: one that was given back, or a new one.
     fn free_process_id(&mut self) -> ProcessId {
         self.free_ids.pop_first().unwrap_or_else(|| {

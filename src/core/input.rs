@@ -1,6 +1,6 @@
 //! What the core is told: facts from the shell and wishes from people. Nothing here is a decision.
 
-use crate::model::spec::FleetSpec;
+use crate::model::spec::{FleetSpec, GroupSpec};
 use crate::model::{ExitStatus, Pid, ProcessId, RunId, Signal, Uid};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -69,6 +69,9 @@ pub enum Input {
     HandedOver,
     /// A signal was sent to the daemon. A HUP is passed on only when the new configuration was found good.
     Signal(Signal),
+    /// What the configuration says of a group changed in a way that touches nothing that runs: the same processes
+    /// with other limits, policies or priorities.
+    GroupRespecified(GroupSpec),
     /// A checked configuration is to replace the one in force (after `Action::Finish(Finish::Reload)` for a
     /// HUP, or at once for an update): what is the same stays untouched.
     FleetLoaded(FleetSpec),

@@ -223,6 +223,7 @@ impl Core {
             Input::HandedOver => self.on_handed_over(),
             Input::Signal(signal) => self.on_daemon_signal(signal),
             Input::FleetLoaded(fleet) => self.on_fleet_loaded(fleet),
+            Input::GroupRespecified(group) => self.on_respecified(group),
             _ => {}
         }
     }
