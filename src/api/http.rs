@@ -11,7 +11,7 @@ mod request;
 mod response;
 pub mod uri;
 
-pub use request::{Head, Request, RequestParser};
+pub use request::{Head, Method, Request, RequestParser};
 pub use response::{ResponseHead, ResponseParser};
 
 use std::fmt;

@@ -5,6 +5,7 @@ use super::reactor::Reactor;
 use super::store::Store;
 use crate::core::{Core, Header};
 use crate::keeper::protocol::Request;
+use crate::model::Level;
 use crate::model::record::RECORD_SIZE_BYTES;
 use crate::model::spec::{FleetSpec, Settings};
 use crate::sys::memory;
@@ -43,9 +44,23 @@ impl Reactor {
             Some(header) => Core::new_after(activated.fleet, header),
             None => Core::new(activated.fleet),
         };
+        self.store_as(&text)
+    }
+
+    /// Writes the state file anew: groups came or went.
+    pub(super) fn store_fleet(&mut self) {
+        let stored = self.describe(&self.core.fleet()).and_then(|text| self.store_as(&text));
+        if let Err(error) = stored {
+            let text =
+                format!("cannot keep the new configuration: {error}; a death of the reactor would lose it");
+            self.log(Level::Critical, &text);
+        }
+    }
+
+    fn store_as(&mut self, text: &[u8]) -> io::Result<()> {
         let ids: Vec<_> = self.core.processes().map(|(id, _)| id).collect();
         let slots = ids.last().map_or(0, |last| last.0 as usize + 1);
-        let store = Store::create(&text, slots, RECORD_SIZE_BYTES)?;
+        let store = Store::create(text, slots, RECORD_SIZE_BYTES)?;
         for id in ids {
             if let Some(record) = self.core.record(id) {
                 store.write(id.0 as usize, &record.encode())?;

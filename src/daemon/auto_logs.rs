@@ -24,11 +24,29 @@ const NAME_MAX_BYTES: usize = 200;
 /// What marks the file of a process's standard error.
 const STDERR_MARK: &str = ".err";
 
-/// Gives every AUTO stream its file.
+/// Gives every AUTO stream its file, and remembers these files alone.
 pub(super) fn make(reactor: &mut Reactor, fleet: &mut FleetSpec) {
     if reactor.settings.xdg.is_some() {
         return make_lasting(&reactor.settings.daemon.childlogdir, fleet);
     }
+    let made = make_files(reactor, fleet);
+    remember(reactor, &made);
+}
+
+/// Gives the AUTO streams of further groups their files.
+pub(super) fn add(reactor: &mut Reactor, fleet: &mut FleetSpec) {
+    if reactor.settings.xdg.is_some() {
+        return make_lasting(&reactor.settings.daemon.childlogdir, fleet);
+    }
+    let mut files = list_file(&reactor.settings).map(|list| read_list(&list)).unwrap_or_default();
+    let before = files.len();
+    files.extend(make_files(reactor, fleet));
+    if files.len() > before {
+        remember(reactor, &files);
+    }
+}
+
+fn make_files(reactor: &mut Reactor, fleet: &mut FleetSpec) -> Vec<PathBuf> {
     let daemon = &reactor.settings.daemon;
     let (directory, identifier) = (daemon.childlogdir.clone(), daemon.identifier.clone());
     let mut made = Vec::new();
@@ -55,8 +73,17 @@ pub(super) fn make(reactor: &mut Reactor, fleet: &mut FleetSpec) {
             }
         }
     }
+    made
+}
+
+fn read_list(list: &std::path::Path) -> Vec<PathBuf> {
+    let text = std::fs::read_to_string(list).unwrap_or_default();
+    text.lines().take(FILES_MAX).map(PathBuf::from).collect()
+}
+
+fn remember(reactor: &mut Reactor, files: &[PathBuf]) {
     if let Some(list) = list_file(&reactor.settings)
-        && let Err(error) = write_list(&list, &made)
+        && let Err(error) = write_list(&list, files)
     {
         let text = format!("cannot remember AUTO log files in {}: {error}; they will stay", list.display());
         reactor.log(Level::Warn, &text);
@@ -98,9 +125,8 @@ pub(super) fn clean(reactor: &mut Reactor) {
         return;
     }
     let Some(list) = list_file(&reactor.settings) else { return };
-    let Ok(text) = std::fs::read_to_string(&list) else { return };
-    for line in text.lines().take(FILES_MAX) {
-        let path = PathBuf::from(line);
+    for path in read_list(&list) {
+        let line = path.display().to_string();
         let ours = path.file_name().is_some_and(|name| name.to_string_lossy().contains("---"));
         if !ours {
             continue;

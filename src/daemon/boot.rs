@@ -1,6 +1,8 @@
 //! From a fresh reactor to the loop: options, configuration, rights, limits, logs, and the first words.
 
+use super::control::{Control, Jobs, Subscribers};
 use super::image::Common;
+use super::instance::{self, Claim, Outcome, Who};
 use super::keeper_loss::{HandOver, take_hand_over};
 use super::limits::{self, Raise};
 use super::link::Link;
@@ -8,6 +10,7 @@ use super::options::{self, Options};
 use super::reactor::{Job, Reactor, STREAMS, WAKER};
 use super::runs::Runs;
 use super::{auto_logs, outcome, pidfile, unbuilt};
+use crate::api::v1;
 use crate::config::{self, Loaded};
 use crate::core::{Core, Input};
 use crate::keeper::Start;
@@ -20,12 +23,14 @@ use crate::logs::pump::Pump;
 use crate::logs::sink::SinkSpec;
 use crate::model::spec::{DaemonSpec, MainLog, Settings};
 use crate::model::{Level, Pid};
+use crate::sys::ambient::Ambient;
 use crate::sys::host::RealHost;
 use crate::sys::process::Limited;
 use crate::sys::{clock, fd, identity, memory};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Key under which the keeper holds the state file.
@@ -87,7 +92,10 @@ fn refuse(code: i32, text: &str) -> Refusal {
 fn first(mut link: Link, keeper: Pid, handed: &HandOver) -> Result<Box<Reactor>, Refusal> {
     let daemonized = matches!(handed.begin, Some(Report::Begin { daemonized: true, .. }));
     let options = parse_options()?;
-    let mut loaded = load(&options, daemonized)?;
+    let who = identity_of(&options, keeper).map_err(|why| refuse(outcome::USAGE, &why))?;
+    // A user's own daemon finds its directories by its claim; that of a file claims as the user whom the file names.
+    let early = if is_xdg(&options) { Some(take_claim(&who)?) } else { None };
+    let mut loaded = load(&options, early.as_deref(), daemonized)?;
     let Some(mut settings) = loaded.settings.take() else { return Err(Refusal::Exit(outcome::USAGE)) };
     if !settings.daemon.nodaemon && !daemonized {
         link.send(Request::Daemonize, Vec::new());
@@ -100,9 +108,15 @@ fn first(mut link: Link, keeper: Pid, handed: &HandOver) -> Result<Box<Reactor>,
     let mut fleet = std::mem::take(&mut settings.fleet);
     let pool =
         Pool::create().map_err(|e| refuse(outcome::SYSTEM, &format!("cannot make log buffers: {e}")))?;
+    if settings.xdg.is_some() {
+        make_log_directory(&settings)?;
+    }
+    // Before anything is opened or removed: whoever has the locks is the daemon.
+    let claim = early.map_or_else(|| take_claim(&who), Ok)?;
     let mut reactor = assemble(link, keeper, Parts { settings, options, limits, pool, echo })?;
     wait_for_main_log(&mut reactor)?;
     reactor.log_findings(&loaded);
+    reactor.bind_sockets(*claim);
     became.iter().for_each(|line| reactor.log(Level::Info, line));
     if identity::is_root() && reactor.settings.daemon.user.is_none() {
         let text = "Supervisor is running as root.  Privileges were not dropped because no user is specified in \
@@ -160,13 +174,60 @@ fn parse_options() -> Result<Options, Refusal> {
     }
 }
 
+/// Whether this is the user's own daemon, not that of a file.
+fn is_xdg(options: &Options) -> bool {
+    options.is_xdg(&std::env::args().next().unwrap_or_default())
+}
+
+/// Returns who this daemon is.
+pub(super) fn identity_of(options: &Options, keeper: Pid) -> Result<Who, String> {
+    let ambient = Ambient::real();
+    if is_xdg(options) {
+        let without = "there is no home directory: set HOME, or name a file with -c";
+        return Who::xdg(ambient, keeper.0).ok_or_else(|| without.to_owned());
+    }
+    Ok(Who::classic(ambient, &configuration_file(options)?, keeper.0))
+}
+
+fn configuration_file(options: &Options) -> Result<PathBuf, String> {
+    let program = std::env::args().next().unwrap_or_default();
+    options::configuration(options, &program, &RealHost)
+}
+
+/// Becomes the only daemon of its configuration, or says who is.
+fn take_claim(who: &Who) -> Result<Box<Claim>, Refusal> {
+    match instance::claim(who) {
+        Outcome::Start(claim) => Ok(claim),
+        Outcome::AlreadyRunning(other) => {
+            let socket =
+                other.socket.map(|path| format!(", it answers at {}", path.display())).unwrap_or_default();
+            let text =
+                format!("visord already runs for {} (pid {}){socket}", who.config.display(), other.pid);
+            Err(refuse(outcome::USAGE, &text))
+        }
+    }
+}
+
+fn no_directory(claim: &Claim) -> String {
+    let refused: Vec<String> =
+        claim.refused.iter().map(|one| format!("{}: {}", one.path.display(), one.why)).collect();
+    format!("there is no usable directory for the state ({})", refused.join("; "))
+}
+
 /// Reads and checks the configuration, and says everything that is wrong with it. The reactor before the detaching
 /// has said what did not stop it.
-fn load(options: &Options, daemonized: bool) -> Result<Loaded, Refusal> {
-    let program = std::env::args().next().unwrap_or_default();
-    let file =
-        options::configuration(options, &program, &RealHost).map_err(|why| refuse(outcome::USAGE, &why))?;
-    let loaded = config::load(&options.load_request(file), &RealHost);
+fn load(options: &Options, claim: Option<&Claim>, daemonized: bool) -> Result<Loaded, Refusal> {
+    let request = match claim {
+        // As it was named, for `%(here)s`; the claim goes by the path with all links followed.
+        None => {
+            options.load_request(configuration_file(options).map_err(|why| refuse(outcome::USAGE, &why))?)
+        }
+        Some(claim) => {
+            let roots = claim.xdg_roots().ok_or_else(|| refuse(outcome::SYSTEM, &no_directory(claim)))?;
+            options.xdg_request(roots)
+        }
+    };
+    let loaded = config::load(&request, &RealHost);
     for diagnostic in loaded.diagnostics.iter().filter(|_| !daemonized || loaded.settings.is_none()) {
         eprintln!("{diagnostic}");
     }
@@ -230,11 +291,14 @@ pub(super) fn assemble(link: Link, keeper: Pid, parts: Parts) -> Result<Box<Reac
     let system = |what: &str, e: io::Error| refuse(outcome::SYSTEM, &format!("cannot {what}: {e}"));
     let poll = mio::Poll::new().map_err(|e| system("make an event queue", e))?;
     let waker = mio::Waker::new(poll.registry(), WAKER).map_err(|e| system("make a waker", e))?;
-    let wake = Box::new(move || drop(waker.wake()));
+    let waker = Arc::new(waker);
+    let of_disk = Arc::clone(&waker);
+    let wake = Box::new(move || drop(of_disk.wake()));
     let pool = Arc::new(parts.pool);
     let disk: Disk<Job> =
         Disk::start(Arc::clone(&pool), wake).map_err(|e| system("start the disk worker", e))?;
     let inlet = disk.inlet();
+    let control_registry = poll.registry().try_clone().map_err(|e| system("share the event queue", e))?;
     let registry = poll.registry().try_clone().map_err(|e| system("share the event queue", e))?;
     let daemon = &parts.settings.daemon;
     let main_log = main_log_sink(daemon);
@@ -242,6 +306,7 @@ pub(super) fn assemble(link: Link, keeper: Pid, parts: Parts) -> Result<Box<Reac
     let activity = Activity::new(daemon.loglevel, parts.echo);
     let mut reactor = Box::new(Reactor {
         poll,
+        waker,
         link,
         keeper,
         core: Core::default(),
@@ -271,8 +336,20 @@ pub(super) fn assemble(link: Link, keeper: Pid, parts: Parts) -> Result<Box<Reac
         keeper_wanted_at: None,
         keeper_sought_at: None,
         scattered: crate::sys::portable(),
+        is_up: false,
         fetches: Vec::new(),
         fetch_at: None,
+        control: Control::new(control_registry),
+        jobs: Jobs::default(),
+        subscribers: Subscribers::default(),
+        updates: Vec::new(),
+        relog: Vec::new(),
+        latest: None,
+        config_state: v1::Config::default(),
+        notes: BTreeMap::new(),
+        instance: String::new(),
+        sockets: None,
+        started: clock::wall(),
     });
     reactor.register().map_err(|e| system("listen to the keeper", e))?;
     Ok(reactor)
@@ -290,6 +367,14 @@ fn wait_for_main_log(reactor: &mut Reactor) -> Result<(), Refusal> {
         }
         let _ = reactor.poll.poll(&mut events, None);
     }
+}
+
+/// Makes the directory of a user's own daemon's logs, for its owner only.
+fn make_log_directory(settings: &Settings) -> Result<(), Refusal> {
+    use std::os::unix::fs::DirBuilderExt;
+    let directory = &settings.daemon.childlogdir;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
+    made.map_err(|e| refuse(outcome::SYSTEM, &format!("cannot make {}: {e}", directory.display())))
 }
 
 /// Where the activity log goes.

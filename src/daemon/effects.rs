@@ -27,9 +27,9 @@ pub(super) fn perform(reactor: &mut Reactor, action: Action) {
         Action::Publish(transition) => reactor.publish(&transition),
         Action::Log { level, text } => reactor.log(level, &text),
         Action::Persist(process) => reactor.persist(process),
-        Action::GroupAdded(group) => reactor.log(Level::Trace, &format!("group {group} is in force")),
-        Action::GroupRemoved(group) => reactor.log(Level::Trace, &format!("group {group} is gone")),
-        Action::Reply { id, reply } => reactor.log(Level::Trace, &format!("request {}: {reply:?}", id.0)),
+        Action::GroupAdded(group) => reactor.group_came(&group),
+        Action::GroupRemoved(group) => reactor.group_went(&group),
+        Action::Reply { id, reply } => reactor.take_reply(id, &reply),
         Action::Finish(Finish::Exit) => {
             reactor.forget_all();
             reactor.exit = Some((super::outcome::OK, clock::now().after(LAST_OUTPUT_MAX)));
@@ -193,7 +193,23 @@ impl Reactor {
         self.link.send(Request::Release { run: run.0 }, Vec::new());
     }
 
+    fn group_came(&mut self, group: &str) {
+        self.log(Level::Trace, &format!("group {group} is in force"));
+        if self.is_up {
+            self.store_fleet();
+            self.group_changed(group, true);
+        }
+    }
+
+    fn group_went(&mut self, group: &str) {
+        self.log(Level::Trace, &format!("group {group} is gone"));
+        self.store_fleet();
+        self.group_changed(group, false);
+    }
+
     fn publish(&mut self, transition: &Transition) {
+        self.tell_transition(transition);
+        self.check_watches(transition.process);
         if !self.activity.wants(Level::Trace) {
             return;
         }

@@ -6,8 +6,10 @@
 
 mod activate;
 mod auto_logs;
+mod binding;
 mod boot;
 mod command;
+mod control;
 mod effects;
 mod image;
 pub mod instance;

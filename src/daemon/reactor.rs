@@ -3,27 +3,32 @@
 //! One turn never waits for anything but the poll, and the poll's timeout is the next deadline: none while
 //! nothing is timed. Must not decide anything about programs.
 
+use super::control::{ClientId, Control, Jobs, Subscribers, Update, Verb};
 use super::image::Common;
 use super::link::Link;
 use super::options::Options;
 use super::runs::Runs;
+use super::sockets::Sockets;
 use super::store::Store;
+use crate::api::v1;
 use crate::config::Loaded;
 use crate::core::{Action, Core, Input, SpawnError};
 use crate::daemon::command::Command;
 use crate::keeper::protocol::Streams;
 use crate::logs::activity::Activity;
 use crate::logs::disk::Disk;
+use crate::logs::follow::Follower;
 use crate::logs::lines::Lines;
 use crate::logs::pump::Pump;
-use crate::model::spec::Settings;
-use crate::model::{Level, Pid, RunId, Signal, Time};
+use crate::model::spec::{FleetSpec, Settings};
+use crate::model::{Level, Pid, ProcessId, RunId, Signal, Time, WallTime};
 use crate::sys::clock;
 use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Token};
-use std::collections::VecDeque;
+use mio::{Events, Interest, Poll, Token, Waker};
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The disk worker woke us.
@@ -44,12 +49,25 @@ pub(super) enum Job {
     /// A command was looked up.
     Looked(RunId, Result<Command, SpawnError>),
     /// The configuration was read again.
-    Loaded(Box<Loaded>),
+    Loaded(Purpose, Box<Loaded>),
+    /// A piece of a log was read for a client.
+    Read { client: ClientId, follower: Option<Follower>, bytes: io::Result<Vec<u8>> },
+}
+
+/// What a configuration is read for.
+#[derive(Clone, Debug)]
+pub(super) enum Purpose {
+    /// A HUP: everything begins anew with it.
+    Reload,
+    /// A client asked what it says, or to put it in force.
+    Client { client: ClientId, verb: Verb, groups: Vec<String> },
 }
 
 /// The daemon.
 pub(super) struct Reactor {
     pub(super) poll: Poll,
+    /// Ends the poll, from other threads.
+    pub(super) waker: Arc<Waker>,
     pub(super) link: Link,
     pub(super) keeper: Pid,
     pub(super) core: Core,
@@ -85,9 +103,27 @@ pub(super) struct Reactor {
     pub(super) keeper_sought_at: Option<Time>,
     /// Whether orphans of programs may have another parent than the keeper.
     pub(super) scattered: bool,
+    /// Whether the groups of the configuration are in force: further ones come by an update.
+    pub(super) is_up: bool,
     /// Runs whose descriptors did not arrive, and when they are asked for again.
     pub(super) fetches: Vec<(RunId, Streams)>,
     pub(super) fetch_at: Option<Time>,
+    /// The control API.
+    pub(super) control: Control,
+    pub(super) jobs: Jobs,
+    pub(super) subscribers: Subscribers,
+    pub(super) updates: Vec<Update>,
+    /// Groups whose logs are opened again, with their new limits.
+    pub(super) relog: Vec<String>,
+    /// What the files said when they were last read, where that is not in force.
+    pub(super) latest: Option<FleetSpec>,
+    pub(super) config_state: v1::Config,
+    /// What the last child of a process could not do.
+    pub(super) notes: BTreeMap<ProcessId, v1::FailedStage>,
+    pub(super) instance: String,
+    pub(super) started: WallTime,
+    /// The control sockets, where there is any directory for them.
+    pub(super) sockets: Option<Sockets>,
 }
 
 impl Reactor {
@@ -124,7 +160,13 @@ impl Reactor {
         }
         let end = self.exit.map(|(_, due)| due);
         let own = [self.look_again_at, self.fetch_at, self.keeper_wanted_at, end];
-        let due = own.into_iter().chain([self.core.next_deadline(), self.pump.next_deadline()]);
+        let due = own.into_iter().chain([
+            self.core.next_deadline(),
+            self.pump.next_deadline(),
+            self.control.next_deadline(),
+            self.jobs.next_deadline(),
+            self.sockets.as_ref().and_then(Sockets::next_deadline),
+        ]);
         // Rounded up to the poll's resolution: waking a little early would only mean to sleep again.
         let round_up = |rest: Duration| rest.checked_add(Duration::from_micros(999)).unwrap_or(rest);
         due.flatten().min().map(|due| round_up(due.since(clock::now())))
@@ -136,6 +178,7 @@ impl Reactor {
             match event.token() {
                 WAKER => {}
                 KEEPER => self.link.flush(),
+                token if self.control.ready(token, now) => {}
                 token => self.pump.stream_of(token).into_iter().for_each(|stream| self.pump.ready(stream)),
             }
         }
@@ -144,12 +187,21 @@ impl Reactor {
         self.take_pump_events();
         self.take_reports();
         self.take_disk_events();
+        self.tend_sockets(now);
+        self.control.tick(now);
+        self.take_requests();
+        self.tend_streams();
+        self.expire_jobs();
+        if let Some(line) = self.control.denials(now) {
+            self.log(Level::Warn, &line);
+        }
         self.look_again(now);
         self.fetch_due();
     }
 
     /// Tells the core what happened, and carries out what it decides.
     pub(super) fn decide(&mut self) {
+        let booting = !self.inputs.is_empty();
         for input in std::mem::take(&mut self.inputs) {
             self.core.handle(clock::now(), clock::wall(), input);
             self.carry_out();
@@ -159,6 +211,8 @@ impl Reactor {
             self.core.handle(now, clock::wall(), Input::Tick);
             self.carry_out();
         }
+        self.is_up |= booting;
+        self.relog_changed();
         self.sweep_all();
         self.link.flush();
         self.lines.flush(&self.disk);
@@ -207,6 +261,9 @@ impl Reactor {
     fn end(mut self, code: i32) -> i32 {
         super::pidfile::remove(&self.settings.daemon.pidfile, self.keeper);
         // What a frozen disk keeps back is in the buffers that the keeper holds; they end with the daemon.
+        if let Some(sockets) = self.sockets.take() {
+            sockets.close();
+        }
         self.lines.flush(&self.disk);
         let _ = self.disk.stop(LAST_OUTPUT_MAX);
         self.link.send(crate::keeper::protocol::Request::Exit { code: code as u64 }, Vec::new());

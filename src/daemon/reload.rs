@@ -1,7 +1,8 @@
 //! HUP: the configuration is read again, checked, and only a good one replaces what runs.
 
 use super::activate::Activated;
-use super::reactor::{Job, Reactor};
+use super::control::{NOBODY, Verb};
+use super::reactor::{Job, Purpose, Reactor};
 use super::store::Store;
 use super::{auto_logs, unbuilt};
 use crate::config::{self, Loaded};
@@ -27,29 +28,39 @@ impl Reactor {
             self.inputs.push_back(Input::Signal(Signal::HUP));
             return;
         }
-        self.read_configuration();
+        // A user's own daemon applies what differs; that of a file begins anew, as supervisord does.
+        let purpose = match self.settings.xdg {
+            Some(_) => Purpose::Client { client: NOBODY, verb: Verb::Update, groups: Vec::new() },
+            None => Purpose::Reload,
+        };
+        self.read_configuration(purpose);
     }
 
     /// Has the disk worker read the configuration; several wishes at once become one or two readings.
-    fn read_configuration(&mut self) {
-        if std::mem::replace(&mut self.loading, true) {
+    pub(super) fn read_configuration(&mut self, purpose: Purpose) {
+        // A storm of HUPs is read for once, and once more for what came meanwhile; clients are few.
+        if matches!(purpose, Purpose::Reload) && std::mem::replace(&mut self.loading, true) {
             self.load_again = true;
             return;
         }
-        let options = self.options.clone();
-        let file = self.settings.file.clone();
-        self.disk.run(Box::new(move || {
-            Job::Loaded(Box::new(config::load(&options.load_request(file), &RealHost)))
-        }));
+        let request = match &self.settings.xdg {
+            Some(roots) => self.options.xdg_request(roots.clone()),
+            None => self.options.load_request(self.settings.file.clone()),
+        };
+        self.disk.run(Box::new(move || Job::Loaded(purpose, Box::new(config::load(&request, &RealHost)))));
     }
 
     /// Takes in a configuration that was read: a bad one changes nothing.
-    pub(super) fn loaded(&mut self, loaded: Loaded) {
+    pub(super) fn loaded(&mut self, purpose: Purpose, loaded: Loaded) {
+        if let Purpose::Client { client, verb, groups } = purpose {
+            return self.loaded_for(client, verb, &groups, loaded);
+        }
         self.loading = false;
         if std::mem::take(&mut self.load_again) {
-            self.read_configuration();
+            self.read_configuration(Purpose::Reload);
             return;
         }
+        self.note_config_state(&loaded);
         let shown = loaded.diagnostics.iter().filter(|diagnostic| !diagnostic.upstream);
         for diagnostic in shown {
             let level = if diagnostic.is_error() { Level::Error } else { Level::Warn };
@@ -95,7 +106,7 @@ impl Reactor {
         let Some(mut loaded) = self.next.take() else {
             // The reactor that had checked it died meanwhile.
             self.anew_wanted = true;
-            self.read_configuration();
+            self.read_configuration(Purpose::Reload);
             return;
         };
         let Some(mut settings) = loaded.settings.take() else { return };
@@ -121,6 +132,7 @@ impl Reactor {
             self.log(Level::Critical, &format!("could not write pidfile: {error}"));
         }
         self.log(Level::Info, &format!("supervisord started with pid {keeper}"));
+        self.is_up = false;
         self.inputs.push_back(Input::Boot);
         memory::trim();
     }

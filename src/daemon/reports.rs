@@ -3,6 +3,7 @@
 use super::effects::spawn_error;
 use super::reactor::{Job, Reactor};
 use super::runs::{CHANNELS, Channel};
+use crate::api::v1;
 use crate::core::{Input, SpawnError};
 use crate::keeper::protocol::{Report, Request, Streams};
 use crate::logs::activity::child_output;
@@ -147,6 +148,12 @@ impl Reactor {
     fn noted(&mut self, run: RunId, stage: u32, errno: i32) {
         let words = Stage::by_number(stage).map_or("start", Stage::words);
         let error = io::Error::from_raw_os_error(errno);
+        if let Some(process) = self.runs.table.get(&run).and_then(|live| live.process) {
+            let (stage, errno) = (words.to_owned(), crate::sys::errno_name(errno));
+            let text = error.to_string();
+            let text = text.split(" (os error").next().unwrap_or_default().to_owned();
+            self.notes.insert(process, v1::FailedStage { stage, errno, text });
+        }
         let text = format!("'{}' could not {words}: {error}", self.name_of(run));
         self.log(Level::Info, &text);
     }
@@ -185,10 +192,17 @@ impl Reactor {
     pub(super) fn take_disk_events(&mut self) {
         for event in self.disk.drain() {
             match event {
-                Event::Opened { result: Ok(()), .. } | Event::Cleared { .. } => {}
+                Event::Opened { result: Ok(()), .. } => {}
+                Event::Cleared { sink, result } => {
+                    self.log_was_cleared(sink, result.err().map(|e| e.to_string()))
+                }
                 Event::Opened { sink, result: Err(error) } => self.sink_failed(sink, &error),
                 Event::Done(Job::Looked(run, result)) => self.looked(run, result),
-                Event::Done(Job::Loaded(loaded)) => self.loaded(*loaded),
+                Event::Done(Job::Loaded(purpose, loaded)) => self.loaded(purpose, *loaded),
+                Event::Done(Job::Read { client, follower, bytes }) => {
+                    self.log_was_read(client, follower, bytes)
+                }
+                Event::Grown(target) => self.log_has_grown(&target),
                 Event::SlotFree => self.pump.slots_freed(),
                 Event::Log { target, note } => self.log_note(&target, note),
                 Event::Recovered { slots: 0, .. } => {}

@@ -45,6 +45,7 @@ pub(super) fn resume(
     reactor.common.token = activated.token;
     reactor.core = restore_core(activated.fleet, &store, &header);
     reactor.store = Some(store);
+    reactor.rebind_sockets(&mut handed);
     take_over(&mut reactor, handed);
     memory::trim();
     Ok(reactor)

@@ -185,7 +185,7 @@ fn react(dir: &Path) -> Result<(), Error> {
                 }
                 Event::Opened { result, .. } => result?,
                 Event::Log { target, note } => return Err(format!("{target}: {note:?}").into()),
-                Event::Cleared { .. } | Event::Done(()) => {}
+                Event::Cleared { .. } | Event::Done(()) | Event::Grown(_) => {}
             }
         }
         pump.tick(clock::now());

@@ -1,0 +1,77 @@
+//! The control sockets in the life of the reactor: bound at the start, held by the keeper, bound again where they
+//! vanished.
+
+use super::boot::identity_of;
+use super::instance::{self, Claim};
+use super::keeper_loss::HandOver;
+use super::reactor::Reactor;
+use super::sockets::{Change, Hold, Sockets, take_held};
+use crate::keeper::protocol::Request;
+use crate::model::{Level, Time};
+use crate::sys::clock;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+impl Reactor {
+    /// Binds the sockets of a daemon that has just become one.
+    pub(super) fn bind_sockets(&mut self, claim: Claim) {
+        self.instance = claim.who.instance.to_string();
+        let waker = Arc::clone(&self.waker);
+        let wake = Arc::new(move || drop(waker.wake()));
+        let (sockets, change) = Sockets::bind(claim, wake, clock::now());
+        self.sockets = Some(sockets);
+        self.take_change(change);
+        let own_url = self.settings.xdg.as_ref().and(self.sockets.as_ref()).and_then(Sockets::lasting_path);
+        if let Some(path) = own_url.filter(|_| self.settings.daemon.serverurl.is_none()) {
+            self.common.server_url = Some(format!("unix://{}", path.display()));
+        }
+    }
+
+    /// Goes on with the sockets of a reactor that died; connections that waited in them are served.
+    pub(super) fn rebind_sockets(&mut self, handed: &mut HandOver) {
+        let held = take_held(&mut handed.held);
+        let Ok(who) = identity_of(&self.options, self.keeper) else { return };
+        self.bind_sockets(instance::resume(&who, held.locks));
+        for listener in held.listeners {
+            self.control.accept_rest(&listener, clock::now());
+        }
+    }
+
+    /// Looks after sockets that vanished, or could be bound by now.
+    pub(super) fn tend_sockets(&mut self, now: Time) {
+        if let Some(change) = self.sockets.as_mut().and_then(|sockets| sockets.tick(now)) {
+            self.take_change(change);
+        }
+    }
+
+    fn take_change(&mut self, change: Change) {
+        for (key, listener) in change.gone {
+            self.control.unlisten(key);
+            self.control.accept_rest(&listener, clock::now());
+        }
+        for key in change.appeared {
+            let Some(listener) = self.sockets.as_ref().and_then(|sockets| sockets.listener(key)) else {
+                continue;
+            };
+            let listening = listener.as_fd().try_clone_to_owned().and_then(|fd| self.control.listen(key, fd));
+            if let Err(error) = listening {
+                self.log(Level::Error, &format!("cannot listen on a control socket: {error}"));
+            }
+        }
+        for words in change.words {
+            self.log(Level::Info, &words);
+        }
+        self.pass_on_holds();
+    }
+
+    /// Has the keeper hold locks and listeners over our death.
+    pub(super) fn pass_on_holds(&mut self) {
+        let holds = self.sockets.as_mut().map(Sockets::take_holds).unwrap_or_default();
+        for hold in holds {
+            match hold {
+                Hold::Keep(key, fd) => self.link.send(Request::Hold { key }, vec![fd]),
+                Hold::Forget(key) => self.link.send(Request::Drop { key }, Vec::new()),
+            }
+        }
+    }
+}

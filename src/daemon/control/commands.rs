@@ -1,0 +1,393 @@
+//! What clients ask of processes: one job a request, one question to the core a process, one answer at the end.
+
+use super::ClientId;
+use super::route::body;
+use crate::api::http::Request;
+use crate::api::names::Namespec;
+use crate::api::v1::{self, ErrorCode, ErrorReply, ProcessResult, ResultStatus, Until};
+use crate::core::{self, Actor, Input, Reply, RequestId};
+use crate::daemon::reactor::Reactor;
+use crate::logs::sink::SinkId;
+use crate::model::{ProcessId, Signal, State, Time};
+use crate::sys::clock;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Most names in one request.
+const NAMES_MAX: usize = 10_000;
+
+/// Names a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct JobId(u64);
+
+/// A client's request on its way.
+struct Job {
+    client: ClientId,
+    results: Vec<ProcessResult>,
+    open: usize,
+    deadline: Option<Time>,
+}
+
+/// A question to the core, and what follows its answer.
+struct Ask {
+    job: JobId,
+    process: ProcessId,
+    /// After a stop: start it again, waiting for the outcome or not.
+    then_start: Option<bool>,
+}
+
+/// A process that somebody waits for.
+struct Watch {
+    job: JobId,
+    process: ProcessId,
+    until: Until,
+}
+
+/// A process whose logs are being cleared.
+struct Clearing {
+    job: JobId,
+    process: ProcessId,
+    /// Logs whose clearing is not answered yet.
+    sinks: Vec<SinkId>,
+    failure: Option<String>,
+}
+
+/// Jobs under way.
+#[derive(Default)]
+pub(in crate::daemon) struct Jobs {
+    next: u64,
+    jobs: BTreeMap<JobId, Job>,
+    asks: BTreeMap<RequestId, Ask>,
+    watches: Vec<Watch>,
+    clearings: Vec<Clearing>,
+}
+
+impl Jobs {
+    fn begin(&mut self, client: ClientId, timeout_ms: Option<u64>) -> JobId {
+        self.next += 1;
+        let deadline = timeout_ms.map(|ms| clock::now().after(Duration::from_millis(ms)));
+        self.jobs.insert(JobId(self.next), Job { client, results: Vec::new(), open: 0, deadline });
+        JobId(self.next)
+    }
+
+    /// Returns when a job's time is over.
+    pub(in crate::daemon) fn next_deadline(&self) -> Option<Time> {
+        self.jobs.values().filter_map(|job| job.deadline).min()
+    }
+}
+
+/// What is done with each process of a job.
+#[derive(Clone, Copy)]
+enum Verb {
+    Start { wait: bool },
+    Stop { wait: bool },
+    Restart { wait: bool },
+    Signal(Signal),
+}
+
+impl Reactor {
+    pub(super) fn answer_start(&mut self, client: ClientId, request: &Request) -> Result<(), ErrorReply> {
+        let names: v1::Names = body(request)?;
+        self.command(client, &names.names, names.timeout_ms, Verb::Start { wait: names.wait })
+    }
+
+    pub(super) fn answer_stop(&mut self, client: ClientId, request: &Request) -> Result<(), ErrorReply> {
+        let names: v1::Names = body(request)?;
+        self.command(client, &names.names, names.timeout_ms, Verb::Stop { wait: names.wait })
+    }
+
+    pub(super) fn answer_restart(&mut self, client: ClientId, request: &Request) -> Result<(), ErrorReply> {
+        let names: v1::Names = body(request)?;
+        self.command(client, &names.names, names.timeout_ms, Verb::Restart { wait: names.wait })
+    }
+
+    pub(super) fn answer_signal(&mut self, client: ClientId, request: &Request) -> Result<(), ErrorReply> {
+        let asked: v1::SignalRequest = body(request)?;
+        let by_number = asked.signal.parse().ok().map(Signal).filter(|signal| signal.name().is_some());
+        let Some(signal) = by_number.or_else(|| Signal::by_name(&asked.signal)) else {
+            let message = format!("no such signal: {}", asked.signal);
+            return Err(ErrorReply::new(ErrorCode::BadRequest, message, "a name as TERM, or a number"));
+        };
+        self.command(client, &asked.names, None, Verb::Signal(signal))
+    }
+
+    pub(super) fn answer_shutdown(&mut self, client: ClientId, _request: &Request) -> Result<(), ErrorReply> {
+        self.send(client, &v1::Done { ok: true });
+        self.ask(client, core::Request::Shutdown);
+        Ok(())
+    }
+
+    /// Removes the log files of processes, running or not.
+    pub(super) fn answer_clear(&mut self, client: ClientId, request: &Request) -> Result<(), ErrorReply> {
+        let names: v1::Names = body(request)?;
+        let (job, chosen) = self.choose(client, &names.names, names.timeout_ms)?;
+        for (process, _) in chosen {
+            let Some(spec) = self.core.process(process).map(|process| process.spec().clone()) else {
+                continue;
+            };
+            let sinks: Vec<_> = self.open_logs(&spec).into_iter().flatten().collect();
+            if let Some(found) = self.jobs.jobs.get_mut(&job) {
+                found.open += 1;
+            }
+            if sinks.is_empty() {
+                self.add_result(job, process, ResultStatus::Done, "it has no log file".to_owned());
+                continue;
+            }
+            for sink in &sinks {
+                self.disk.clear(*sink);
+                self.disk.close(*sink);
+            }
+            self.jobs.clearings.push(Clearing { job, process, sinks, failure: None });
+        }
+        self.finish_if_done(job);
+        Ok(())
+    }
+
+    /// Takes in that a log was cleared, or could not be.
+    pub(in crate::daemon) fn log_was_cleared(&mut self, sink: SinkId, failure: Option<String>) {
+        let Some(at) = self.jobs.clearings.iter().position(|clearing| clearing.sinks.contains(&sink)) else {
+            return;
+        };
+        let clearing = &mut self.jobs.clearings[at];
+        clearing.sinks.retain(|known| *known != sink);
+        clearing.failure = clearing.failure.take().or(failure);
+        if clearing.sinks.is_empty() {
+            let Clearing { job, process, failure, .. } = self.jobs.clearings.swap_remove(at);
+            let status = if failure.is_none() { ResultStatus::Done } else { ResultStatus::Failed };
+            self.add_result(job, process, status, failure.unwrap_or_default());
+        }
+    }
+
+    /// Begins a job for everything that the names stand for.
+    fn command(
+        &mut self,
+        client: ClientId,
+        names: &[String],
+        timeout_ms: Option<u64>,
+        verb: Verb,
+    ) -> Result<(), ErrorReply> {
+        let (job, chosen) = self.choose(client, names, timeout_ms)?;
+        for (process, by_name) in self.in_order(chosen, verb) {
+            if !by_name && !self.is_eligible(process, verb) {
+                continue;
+            }
+            let then_start = match verb {
+                Verb::Restart { wait } => Some(wait),
+                _ => None,
+            };
+            let request = match verb {
+                Verb::Start { wait } => core::Request::Start { process, wait },
+                Verb::Stop { wait } => core::Request::Stop { process, wait },
+                Verb::Restart { wait } if !self.is_stoppable(process) => {
+                    core::Request::Start { process, wait }
+                }
+                Verb::Restart { .. } => core::Request::Stop { process, wait: true },
+                Verb::Signal(signal) => core::Request::Signal { process, signal },
+            };
+            let then_start = then_start.filter(|_| matches!(request, core::Request::Stop { .. }));
+            let id = self.ask(client, request);
+            self.jobs.asks.insert(id, Ask { job, process, then_start });
+            if let Some(job) = self.jobs.jobs.get_mut(&job) {
+                job.open += 1;
+            }
+        }
+        self.finish_if_done(job);
+        Ok(())
+    }
+
+    /// Begins a job, and resolves its names; those that stand for nothing are results already.
+    fn choose(
+        &mut self,
+        client: ClientId,
+        names: &[String],
+        timeout_ms: Option<u64>,
+    ) -> Result<(JobId, Vec<(ProcessId, bool)>), ErrorReply> {
+        if names.is_empty() || names.len() > NAMES_MAX {
+            let message = format!("names must hold 1 to {NAMES_MAX} names");
+            return Err(ErrorReply::new(ErrorCode::BadRequest, message, "all means every process"));
+        }
+        let job = self.jobs.begin(client, timeout_ms);
+        let mut chosen: Vec<(ProcessId, bool)> = Vec::new();
+        let mut results = Vec::new();
+        for text in names {
+            let spec = Namespec::parse(text);
+            let found = self.resolve(&spec);
+            let by_name = matches!(spec, Namespec::Process { .. });
+            if found.is_empty() && spec != Namespec::All {
+                let status = match &spec {
+                    Namespec::Group(group) if self.core.group(group).is_none() => ResultStatus::NoSuchGroup,
+                    Namespec::Group(_) => continue,
+                    _ => ResultStatus::NoSuchProcess,
+                };
+                results.push(ProcessResult { namespec: text.clone(), status, ..ProcessResult::default() });
+            }
+            let new = found.into_iter().filter(|id| !chosen.iter().any(|(known, _)| known == id));
+            let new: Vec<_> = new.map(|id| (id, by_name)).collect();
+            chosen.extend(new);
+        }
+        if let Some(job) = self.jobs.jobs.get_mut(&job) {
+            job.results = results;
+        }
+        Ok((job, chosen))
+    }
+
+    /// Starts go by priority upwards, stops downwards.
+    fn in_order(&self, mut chosen: Vec<(ProcessId, bool)>, verb: Verb) -> Vec<(ProcessId, bool)> {
+        let priority = |id: ProcessId| {
+            let spec = self.core.process(id).map(|process| process.spec().clone());
+            let group = spec
+                .as_ref()
+                .and_then(|spec| self.core.group(&spec.group))
+                .map(|group| group.spec().priority);
+            (group, spec.map(|spec| spec.priority))
+        };
+        chosen.sort_by_key(|(id, _)| priority(*id));
+        if matches!(verb, Verb::Stop { .. } | Verb::Restart { .. }) {
+            chosen.reverse();
+        }
+        chosen
+    }
+
+    /// Whether a process is meant when a whole group is asked for (supervisor 4.3 `make_allfunc`).
+    fn is_eligible(&self, process: ProcessId, verb: Verb) -> bool {
+        let state = self.core.process(process).map_or(State::Unknown, |process| process.state().shown());
+        match verb {
+            Verb::Start { .. } => !state.is_running(),
+            Verb::Stop { .. } => self.is_stoppable(process),
+            Verb::Restart { .. } => true,
+            Verb::Signal(_) => state.is_signallable(),
+        }
+    }
+
+    fn is_stoppable(&self, process: ProcessId) -> bool {
+        self.core.process(process).is_some_and(core::Process::is_stoppable)
+    }
+
+    fn ask(&mut self, client: ClientId, request: core::Request) -> RequestId {
+        self.jobs.next += 1;
+        let id = RequestId(self.jobs.next);
+        let peer = self
+            .control
+            .connection(client)
+            .map_or(crate::model::Uid(crate::sys::identity::uid()), |c| c.peer);
+        self.inputs.push_back(Input::Request { id, actor: Actor::Client(peer), request });
+        id
+    }
+
+    /// Takes in an answer of the core.
+    pub(in crate::daemon) fn take_reply(&mut self, id: RequestId, reply: &Reply) {
+        let Some(ask) = self.jobs.asks.remove(&id) else { return };
+        let Some(job) = self.jobs.jobs.get(&ask.job) else { return };
+        if let (Some(wait), Reply::Done | Reply::NotRunning) = (ask.then_start, reply) {
+            let again = self.ask(job.client, core::Request::Start { process: ask.process, wait });
+            self.jobs.asks.insert(again, Ask { then_start: None, ..ask });
+            return;
+        }
+        let (status, text) = result_of(reply);
+        self.add_result(ask.job, ask.process, status, text);
+    }
+
+    fn add_result(&mut self, job: JobId, process: ProcessId, status: ResultStatus, text: String) {
+        let view = self.process_view(process);
+        let namespec = view.as_ref().map(|view| view.namespec.clone()).unwrap_or_default();
+        if let Some(found) = self.jobs.jobs.get_mut(&job) {
+            found.results.push(ProcessResult { namespec, status, text, process: view });
+            found.open = found.open.saturating_sub(1);
+        }
+        self.finish_if_done(job);
+    }
+
+    fn finish_if_done(&mut self, job: JobId) {
+        if self.jobs.jobs.get(&job).is_none_or(|job| job.open > 0) {
+            return;
+        }
+        if let Some(done) = self.jobs.jobs.remove(&job) {
+            self.send(done.client, &v1::Results { results: done.results });
+        }
+    }
+
+    /// Answers the jobs whose time is over; what they began goes on.
+    pub(in crate::daemon) fn expire_jobs(&mut self) {
+        let now = clock::now();
+        let is_late = |job: &Job| job.deadline.is_some_and(|at| at <= now);
+        let late: Vec<JobId> =
+            self.jobs.jobs.iter().filter(|(_, job)| is_late(job)).map(|(id, _)| *id).collect();
+        for job in late {
+            let mut rest: Vec<ProcessId> = Vec::new();
+            self.jobs.asks.retain(|_, ask| {
+                let stays = ask.job != job;
+                if !stays {
+                    rest.push(ask.process);
+                }
+                stays
+            });
+            let watched = self.jobs.watches.extract_if(.., |watch| watch.job == job);
+            rest.extend(watched.map(|watch| watch.process));
+            for process in rest {
+                self.add_result(
+                    job,
+                    process,
+                    ResultStatus::TimedOut,
+                    "the time is over; it goes on".to_owned(),
+                );
+            }
+            self.finish_if_done(job);
+        }
+    }
+
+    pub(super) fn answer_wait(&mut self, client: ClientId, request: &Request) -> Result<(), ErrorReply> {
+        let wait: v1::WaitRequest = body(request)?;
+        let (job, chosen) = self.choose(client, &wait.names, wait.timeout_ms)?;
+        for (process, _) in &chosen {
+            self.jobs.watches.push(Watch { job, process: *process, until: wait.until });
+        }
+        if let Some(job) = self.jobs.jobs.get_mut(&job) {
+            job.open = chosen.len();
+        }
+        for (process, _) in chosen {
+            self.check_watches(process);
+        }
+        self.finish_if_done(job);
+        Ok(())
+    }
+
+    /// Looks whether somebody has waited for the state that a process is in now.
+    pub(in crate::daemon) fn check_watches(&mut self, process: ProcessId) {
+        if !self.jobs.watches.iter().any(|watch| watch.process == process) {
+            return;
+        }
+        let Some(view) = self.core.view(process) else { return };
+        let coming = view.retry_at.is_some() || view.state.is_running() || view.state == State::Stopping;
+        let verdict = |until: Until| match until {
+            Until::Running if view.state == State::Running => Some(ResultStatus::Done),
+            Until::Running if !coming => Some(ResultStatus::AbnormalTermination),
+            Until::Exited | Until::Stopped if view.state.is_stopped() => Some(ResultStatus::Done),
+            _ => None,
+        };
+        let mut met = Vec::new();
+        self.jobs.watches.retain(|watch| match verdict(watch.until).filter(|_| watch.process == process) {
+            Some(status) => {
+                met.push((watch.job, status));
+                false
+            }
+            None => true,
+        });
+        for (job, status) in met {
+            self.add_result(job, process, status, view.spawnerr.clone());
+        }
+    }
+}
+
+/// Returns the API's words for an answer of the core.
+fn result_of(reply: &Reply) -> (ResultStatus, String) {
+    match reply {
+        Reply::Done => (ResultStatus::Done, String::new()),
+        Reply::AlreadyStarted => (ResultStatus::AlreadyStarted, String::new()),
+        Reply::NotRunning => (ResultStatus::NotRunning, String::new()),
+        Reply::Refused(error) => (ResultStatus::Refused, error.to_string()),
+        Reply::SpawnError(text) => (ResultStatus::SpawnError, text.clone()),
+        Reply::AbnormalTermination => (ResultStatus::AbnormalTermination, String::new()),
+        Reply::Failed(text) => (ResultStatus::Failed, text.clone()),
+        Reply::ShuttingDown => (ResultStatus::ShuttingDown, String::new()),
+    }
+}

@@ -1,0 +1,326 @@
+//! reread, update, add, remove: what the files say now, and putting it in force where it differs.
+
+use super::ClientId;
+use super::route::body;
+use crate::api::http::Request;
+use crate::api::names;
+use crate::api::v1::{
+    self, ChangedGroup, ChangedProcess, Cost, ErrorCode, ErrorReply, GroupAction, GroupResult,
+};
+use crate::config::keys::Reload;
+use crate::config::{Diagnostic, Loaded, diff};
+use crate::core::{Input, Phase};
+use crate::daemon::reactor::{Purpose, Reactor};
+use crate::daemon::{auto_logs, unbuilt};
+use crate::model::Level;
+use crate::model::spec::{FleetSpec, GroupSpec, LogTarget};
+use crate::sys::clock;
+use std::sync::Arc;
+
+/// What a client wants to do with groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::daemon) enum Verb {
+    /// Only look.
+    Reread,
+    /// Put everything in force that differs.
+    Update,
+    /// Put new groups in force.
+    Add,
+}
+
+/// An update that waits for groups to come and go.
+pub(in crate::daemon) struct Update {
+    client: ClientId,
+    reply: v1::GroupResults,
+    /// Groups whose end or beginning is awaited, with what to answer then.
+    waiting: Vec<(String, GroupAction)>,
+}
+
+impl Reactor {
+    pub(super) fn answer_reread(&mut self, client: ClientId, _request: &Request) -> Result<(), ErrorReply> {
+        self.read_for(client, Verb::Reread, Vec::new())
+    }
+
+    pub(super) fn answer_update(&mut self, client: ClientId, request: &Request) -> Result<(), ErrorReply> {
+        let asked: v1::Groups = body(request)?;
+        self.read_for(client, Verb::Update, asked.groups)
+    }
+
+    pub(super) fn answer_add(&mut self, client: ClientId, request: &Request) -> Result<(), ErrorReply> {
+        let asked: v1::Groups = body(request)?;
+        self.read_for(client, Verb::Add, asked.groups)
+    }
+
+    fn read_for(&mut self, client: ClientId, verb: Verb, groups: Vec<String>) -> Result<(), ErrorReply> {
+        if self.core.phase() != Phase::Running {
+            return Err(ErrorReply::new(ErrorCode::ShuttingDown, "the daemon is ending", ""));
+        }
+        if verb != Verb::Reread && !self.updates.is_empty() {
+            let message = "another update is under way";
+            return Err(ErrorReply::new(ErrorCode::Busy, message, "try again when it is done"));
+        }
+        self.read_configuration(Purpose::Client { client, verb, groups });
+        Ok(())
+    }
+
+    /// Takes in a configuration that was read for a client.
+    pub(in crate::daemon) fn loaded_for(
+        &mut self,
+        client: ClientId,
+        verb: Verb,
+        groups: &[String],
+        loaded: Loaded,
+    ) {
+        let diagnostics: Vec<v1::Diagnostic> = loaded.diagnostics.iter().map(shown).collect();
+        self.note_config_state(&loaded);
+        let Some(settings) = loaded.settings else {
+            match verb {
+                Verb::Reread => {
+                    self.send(client, &v1::Reread { ok: false, diagnostics, ..v1::Reread::default() })
+                }
+                _ => self.send(
+                    client,
+                    &v1::GroupResults { ok: false, diagnostics, ..v1::GroupResults::default() },
+                ),
+            }
+            return;
+        };
+        let active = self.core.fleet();
+        let found = diff::between(&active, &settings.fleet);
+        if verb == Verb::Reread {
+            let changed = found.changed.iter().map(changed_group).collect();
+            let reply =
+                v1::Reread { ok: true, added: found.added, changed, removed: found.removed, diagnostics };
+            return self.send(client, &reply);
+        }
+        self.put_in_force(client, verb, groups, Plan { active, wanted: settings.fleet, found, diagnostics });
+    }
+
+    fn put_in_force(&mut self, client: ClientId, verb: Verb, groups: &[String], plan: Plan) {
+        let Plan { active, mut wanted, found, diagnostics } = plan;
+        let all = groups.is_empty() || groups.iter().any(|group| group == "all");
+        let chosen = |name: &String| all || groups.contains(name);
+        let mut reply = v1::GroupResults { ok: true, results: Vec::new(), diagnostics };
+        let known =
+            |name: &String| active.groups.iter().chain(&wanted.groups).any(|group| group.name == *name);
+        for name in groups.iter().filter(|name| *name != "all" && !known(name)) {
+            reply.results.push(result(name, GroupAction::NoSuchGroup, ""));
+        }
+        let mut waiting: Vec<(String, GroupAction)> = Vec::new();
+        if verb == Verb::Update {
+            waiting.extend(
+                found.removed.iter().filter(|name| chosen(name)).map(|n| (n.clone(), GroupAction::Removed)),
+            );
+            let changed = found.changed.iter().map(|change| &change.name).filter(|name| chosen(name));
+            waiting.extend(changed.map(|name| (name.clone(), GroupAction::Updated)));
+        } else {
+            let there = groups.iter().filter(|name| active.groups.iter().any(|group| group.name == **name));
+            reply.results.extend(there.map(|name| result(name, GroupAction::AlreadyActive, "")));
+        }
+        waiting
+            .extend(found.added.iter().filter(|name| chosen(name)).map(|n| (n.clone(), GroupAction::Added)));
+        let is_live =
+            |name: &String| found.changed.iter().any(|change| change.name == *name && is_live_change(change));
+        let (live, waiting): (Vec<_>, Vec<_>) =
+            waiting.into_iter().partition(|(name, action)| *action == GroupAction::Updated && is_live(name));
+        let takes =
+            |name: &String, list: &[(String, GroupAction)]| list.iter().any(|(known, _)| known == name);
+        // What is not chosen or not changed stays as it is in force, its AUTO files included.
+        let mut target: Vec<GroupSpec> =
+            active.groups.iter().filter(|group| !takes(&group.name, &waiting)).cloned().collect();
+        let mut fresh = FleetSpec {
+            groups: wanted.groups.extract_if(.., |group| takes(&group.name, &waiting)).collect(),
+        };
+        auto_logs::add(self, &mut fresh);
+        unbuilt::keep_back(self, &mut fresh);
+        target.extend(fresh.groups);
+        target.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
+        for (name, _) in live {
+            if let Some(group) = wanted.groups.iter().find(|group| group.name == name) {
+                self.change_live(group.clone());
+                reply.results.push(result(&name, GroupAction::ChangedLive, ""));
+            }
+        }
+        if waiting.is_empty() {
+            return self.send(client, &reply);
+        }
+        self.updates.push(Update { client, reply, waiting });
+        self.inputs.push_back(Input::FleetLoaded(FleetSpec { groups: target }));
+    }
+
+    pub(super) fn answer_remove(&mut self, client: ClientId, request: &Request) -> Result<(), ErrorReply> {
+        let asked: v1::Groups = body(request)?;
+        let mut reply = v1::GroupResults { ok: true, ..v1::GroupResults::default() };
+        let mut waiting = Vec::new();
+        for name in &asked.groups {
+            let Some(group) = self.core.group(name) else {
+                reply.results.push(result(name, GroupAction::NoSuchGroup, ""));
+                continue;
+            };
+            let runs =
+                |id| self.core.process(id).is_some_and(|process| !process.state().shown().is_stopped());
+            if group.processes().iter().copied().any(runs) {
+                reply.results.push(result(name, GroupAction::StillRunning, "stop it first"));
+            } else {
+                waiting.push((name.clone(), GroupAction::Removed));
+            }
+        }
+        if waiting.is_empty() {
+            self.send(client, &reply);
+            return Ok(());
+        }
+        let mut fleet = self.core.fleet();
+        fleet.groups.retain(|group| !waiting.iter().any(|(name, _)| *name == group.name));
+        self.updates.push(Update { client, reply, waiting });
+        self.inputs.push_back(Input::FleetLoaded(fleet));
+        Ok(())
+    }
+
+    /// Takes in that a group came into force, or is in force no longer.
+    pub(in crate::daemon) fn group_changed(&mut self, group: &str, is_there: bool) {
+        let met = |waiting: &(String, GroupAction)| {
+            waiting.0 == group && (waiting.1 == GroupAction::Removed) != is_there
+        };
+        for update in &mut self.updates {
+            let done = update.waiting.extract_if(.., |waiting| met(waiting));
+            update.reply.results.extend(done.map(|(name, action)| result(&name, action, "")));
+        }
+        let done: Vec<Update> = self.updates.extract_if(.., |update| update.waiting.is_empty()).collect();
+        for update in done {
+            self.send(update.client, &update.reply);
+        }
+    }
+
+    pub(super) fn answer_avail(&mut self, client: ClientId, _request: &Request) -> Result<(), ErrorReply> {
+        let latest = self.latest.clone().unwrap_or_else(|| self.core.fleet());
+        let mut processes = Vec::new();
+        for group in &latest.groups {
+            let in_use = self.core.group(&group.name).is_some();
+            processes.extend(group.processes.iter().map(|process| v1::Available {
+                group: group.name.clone(),
+                name: process.name.clone(),
+                namespec: names::join(&group.name, &process.name),
+                in_use,
+                autostart: process.autostart,
+                group_priority: group.priority,
+                priority: process.priority,
+            }));
+        }
+        processes.sort_by(|a, b| (&a.name, &a.group).cmp(&(&b.name, &b.group)));
+        self.send(client, &v1::Avail { processes });
+        Ok(())
+    }
+
+    /// Remembers whether the files are good, for `status`.
+    pub(in crate::daemon) fn note_config_state(&mut self, loaded: &Loaded) {
+        let problems: Vec<String> = loaded.errors().map(ToString::to_string).collect();
+        let active = self.core.fleet();
+        let differs = loaded
+            .settings
+            .as_ref()
+            .is_some_and(|settings| !diff::between(&active, &settings.fleet).is_empty());
+        let state = match () {
+            () if loaded.settings.is_none() => v1::ConfigState::Bad,
+            () if differs => v1::ConfigState::Pending,
+            () => v1::ConfigState::Ok,
+        };
+        if state != self.config_state.state {
+            self.config_state.since_unix = super::show::unix(clock::wall());
+        }
+        (self.config_state.state, self.config_state.problems) = (state, problems);
+        self.config_state.files = loaded.files.len();
+        if let Some(settings) = &loaded.settings {
+            self.latest = Some(settings.fleet.clone());
+        } else {
+            let text = "the configuration was read again and cannot be used; nothing was changed";
+            self.log(Level::Warn, text);
+        }
+    }
+}
+
+/// What an update starts from.
+struct Plan {
+    active: FleetSpec,
+    wanted: FleetSpec,
+    found: diff::FleetDiff,
+    diagnostics: Vec<v1::Diagnostic>,
+}
+
+fn result(group: &str, action: GroupAction, text: &str) -> GroupResult {
+    GroupResult { group: group.to_owned(), action, text: text.to_owned() }
+}
+
+/// Whether a group can be changed without touching what runs.
+fn is_live_change(change: &diff::GroupChange) -> bool {
+    let same = change.added.is_empty() && change.removed.is_empty();
+    let keys = change.keys.iter().all(|key| diff::cost(key) == Reload::Live);
+    same && keys && change.changed.iter().all(|process| process.reload == Reload::Live)
+}
+
+fn changed_group(change: &diff::GroupChange) -> ChangedGroup {
+    let processes = change.changed.iter().map(|process| ChangedProcess {
+        name: process.name.clone(),
+        keys: process.keys.clone(),
+        cost: match process.reload {
+            Reload::Live => Cost::Live,
+            Reload::Restart => Cost::Restart,
+            Reload::Daemon => Cost::Daemon,
+        },
+    });
+    ChangedGroup { group: change.name.clone(), processes: processes.collect() }
+}
+
+fn shown(diagnostic: &Diagnostic) -> v1::Diagnostic {
+    v1::Diagnostic {
+        severity: diagnostic.severity.word().to_owned(),
+        file: diagnostic.place.file.display().to_string(),
+        line: diagnostic.place.line as usize,
+        section: diagnostic.section.clone(),
+        key: diagnostic.key.clone(),
+        what: diagnostic.what.clone(),
+        hint: diagnostic.hint.clone(),
+    }
+}
+
+impl Reactor {
+    /// Changes what the configuration says of a group whose processes run on.
+    fn change_live(&mut self, mut group: GroupSpec) {
+        let Some(active) = self.core.group(&group.name).map(|group| group.spec().clone()) else { return };
+        for process in &mut group.processes {
+            let Some(old) = active.processes.iter().find(|old| old.name == process.name) else { continue };
+            let process = Arc::make_mut(process);
+            // The AUTO files that are in use stay.
+            for (new, old) in [(&mut process.stdout, &old.stdout), (&mut process.stderr, &old.stderr)] {
+                if let (LogTarget::Auto(path @ None), LogTarget::Auto(known)) =
+                    (&mut new.logfile, &old.logfile)
+                {
+                    path.clone_from(known);
+                }
+            }
+        }
+        let name = group.name.clone();
+        self.inputs.push_back(Input::GroupRespecified(group));
+        self.relog.push(name);
+    }
+
+    /// Opens the logs of running processes again whose limits were changed.
+    pub(in crate::daemon) fn relog_changed(&mut self) {
+        for name in std::mem::take(&mut self.relog) {
+            let members = self.core.group(&name).map(|group| group.processes().to_vec()).unwrap_or_default();
+            for process in members {
+                let Some(spec) = self.core.process(process).map(|process| process.spec().clone()) else {
+                    continue;
+                };
+                let Some(run) = self.core.process(process).and_then(crate::core::Process::run) else {
+                    continue;
+                };
+                let sinks = self.open_logs(&spec);
+                let Some(live) = self.runs.table.get_mut(&run) else { continue };
+                for old in std::mem::replace(&mut live.sinks, sinks).into_iter().flatten() {
+                    self.disk.close(old);
+                }
+            }
+            self.store_fleet();
+        }
+    }
+}

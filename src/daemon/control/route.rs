@@ -1,0 +1,108 @@
+//! From a request to its handler: one table.
+
+use super::ClientId;
+use crate::api::http::{Method, Request};
+use crate::api::v1::{ErrorCode, ErrorReply, path};
+use crate::daemon::reactor::Reactor;
+use serde::de::DeserializeOwned;
+
+type Handler = fn(&mut Reactor, ClientId, &Request) -> Result<(), ErrorReply>;
+
+/// Every path of the API with its method and what answers it.
+const ROUTES: [(Method, &str, Handler); 20] = [
+    (Method::Get, path::VERSION, Reactor::answer_version),
+    (Method::Get, path::STATUS, Reactor::answer_status),
+    (Method::Post, path::START, Reactor::answer_start),
+    (Method::Post, path::STOP, Reactor::answer_stop),
+    (Method::Post, path::RESTART, Reactor::answer_restart),
+    (Method::Post, path::SIGNAL, Reactor::answer_signal),
+    (Method::Post, path::WAIT, Reactor::answer_wait),
+    (Method::Post, path::CLEAR, Reactor::answer_clear),
+    (Method::Post, path::REREAD, Reactor::answer_reread),
+    (Method::Post, path::UPDATE, Reactor::answer_update),
+    (Method::Post, path::ADD, Reactor::answer_add),
+    (Method::Post, path::REMOVE, Reactor::answer_remove),
+    (Method::Get, path::AVAIL, Reactor::answer_avail),
+    (Method::Get, path::LOG, Reactor::answer_log),
+    (Method::Get, path::MAINLOG, Reactor::answer_main_log),
+    (Method::Post, path::STDIN, Reactor::answer_stdin),
+    (Method::Get, path::EVENTS, Reactor::answer_events),
+    (Method::Post, path::SHUTDOWN, Reactor::answer_shutdown),
+    (Method::Head, path::VERSION, Reactor::answer_version),
+    (Method::Head, path::STATUS, Reactor::answer_status),
+];
+
+impl Reactor {
+    /// Answers the requests that are complete, or begins to.
+    pub(in crate::daemon) fn take_requests(&mut self) {
+        for (client, request) in self.control.take_requests() {
+            if let Err(error) = self.dispatch(client, &request)
+                && let Some(connection) = self.control.connection(client)
+            {
+                connection.error(&error);
+            }
+            self.control.flush(client, crate::sys::clock::now());
+        }
+    }
+
+    fn dispatch(&mut self, client: ClientId, request: &Request) -> Result<(), ErrorReply> {
+        let mut known = ROUTES.iter().filter(|row| row.1 == request.head.path).peekable();
+        if known.peek().is_none() {
+            let message = format!("there is nothing at {}", request.head.path);
+            return Err(ErrorReply::new(ErrorCode::NotFound, message, "visor-api(7) lists the paths"));
+        }
+        match known.find(|row| row.0 == request.head.method) {
+            Some((_, _, handler)) => handler(self, client, request),
+            None => {
+                let message = format!("{} does not take this method", request.head.path);
+                Err(ErrorReply::new(ErrorCode::BadRequest, message, "GET to look, POST to change"))
+            }
+        }
+    }
+
+    /// Answers with a value.
+    pub(in crate::daemon) fn send<T: serde::Serialize>(&mut self, client: ClientId, value: &T) {
+        if let Some(connection) = self.control.connection(client) {
+            connection.reply(200, value);
+            self.control.flush(client, crate::sys::clock::now());
+        }
+    }
+}
+
+/// Reads a JSON body; an empty one is all defaults.
+pub(super) fn body<T: DeserializeOwned + Default>(request: &Request) -> Result<T, ErrorReply> {
+    if request.body.is_empty() {
+        return Ok(T::default());
+    }
+    serde_json::from_slice(&request.body).map_err(|why| {
+        ErrorReply::new(ErrorCode::BadRequest, format!("cannot read the body: {why}"), "send a JSON object")
+    })
+}
+
+/// Returns a parameter that must be there.
+pub(super) fn required<'a>(request: &'a Request, name: &str) -> Result<&'a str, ErrorReply> {
+    request
+        .head
+        .parameter(name)
+        .ok_or_else(|| ErrorReply::new(ErrorCode::BadRequest, format!("the parameter {name} is missing"), ""))
+}
+
+/// Returns a whole number given as a parameter, or `default` where there is none.
+pub(super) fn number(request: &Request, name: &str, default: u64) -> Result<u64, ErrorReply> {
+    let Some(text) = request.head.parameter(name) else { return Ok(default) };
+    text.parse()
+        .map_err(|_| ErrorReply::new(ErrorCode::BadRequest, format!("{name} is no whole number: {text}"), ""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_path_and_method_stand_twice_and_all_are_of_this_version() {
+        for (index, row) in ROUTES.iter().enumerate() {
+            assert!(row.1.starts_with(&format!("/v{}/", crate::api::v1::API)), "{}", row.1);
+            assert!(!ROUTES[..index].iter().any(|other| (other.0, other.1) == (row.0, row.1)), "{}", row.1);
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What there is to know about processes and the daemon, as the API shows it.
+
+use super::ClientId;
+use crate::api::describe::{Facts, describe};
+use crate::api::http::Request;
+use crate::api::names::{self, Namespec};
+use crate::api::v1::{self, ErrorReply};
+use crate::core::process::Desired;
+use crate::core::{Actor, Phase, ProcessView};
+use crate::daemon::reactor::Reactor;
+use crate::daemon::sockets::Sockets;
+use crate::model::spec::{LogTarget, MainLog, ProcessSpec};
+use crate::model::{ProcessId, State, WallTime};
+use crate::sys::clock;
+use jiff::tz::TimeZone;
+use std::path::Path;
+
+impl Reactor {
+    pub(super) fn answer_version(&mut self, client: ClientId, _request: &Request) -> Result<(), ErrorReply> {
+        let version = v1::Version {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            api: v1::API,
+            pid: self.keeper.0,
+            reactor_pid: crate::sys::process::own_pid().0,
+            instance: self.instance.clone(),
+        };
+        self.send(client, &version);
+        Ok(())
+    }
+
+    pub(super) fn answer_status(&mut self, client: ClientId, request: &Request) -> Result<(), ErrorReply> {
+        let wanted: Vec<Namespec> = request.head.parameters("name").map(Namespec::parse).collect();
+        let mut shown: Vec<ProcessView> =
+            self.core.processes().filter_map(|(id, _)| self.core.view(id)).collect();
+        let is_there = |spec: &Namespec| shown.iter().any(|view| spec.covers(&view.group, &view.name));
+        let missing = wanted.iter().filter(|spec| !is_there(spec)).map(ToString::to_string).collect();
+        if !wanted.is_empty() {
+            shown.retain(|view| wanted.iter().any(|spec| spec.covers(&view.group, &view.name)));
+        }
+        shown.sort_by(|a, b| (&a.group, &a.name).cmp(&(&b.group, &b.name)));
+        let processes = shown.into_iter().filter_map(|view| self.process_of(view)).collect();
+        let reply = v1::StatusReply { daemon: self.daemon_view(), processes, missing };
+        self.send(client, &reply);
+        Ok(())
+    }
+
+    /// Returns a process as the API shows it.
+    pub(super) fn process_view(&self, id: ProcessId) -> Option<v1::Process> {
+        self.process_of(self.core.view(id)?)
+    }
+
+    fn process_of(&self, view: ProcessView) -> Option<v1::Process> {
+        let spec = self.core.process(view.id)?.spec().clone();
+        let (now, wall) = (clock::now(), clock::wall());
+        let facts = Facts {
+            name: &view.name,
+            state: view.state,
+            pid: view.pid,
+            started: view.start.secs(),
+            stopped: view.stop.secs(),
+            now: wall.secs(),
+            spawn_error: &view.spawnerr,
+        };
+        let running = view.state == State::Running;
+        let uptime_ms = running.then(|| u64::try_from((wall.0 - view.start.0) / 1_000_000).unwrap_or(0));
+        Some(v1::Process {
+            namespec: names::join(&view.group, &view.name),
+            description: describe(&facts, &TimeZone::system()),
+            state: view.state,
+            statecode: view.state.code(),
+            pid: view.pid,
+            started_unix: unix(view.start),
+            stopped_unix: unix(view.stop),
+            uptime_ms,
+            exit: view.exit.map(|exit| v1::Exit { text: exit.to_string(), code: exit.code() }),
+            expected: view.exit.map(|exit| is_expected(&spec, exit.code())),
+            attempts: view.attempt,
+            retry_in_ms: view.retry_at.map(|at| at.since(now).as_millis() as u64),
+            left_overs: view.left,
+            wanted: view.desired == Desired::Up,
+            actor: actor_text(view.actor),
+            autostart: spec.autostart,
+            stdout_log: log_path(&spec.stdout.logfile),
+            stderr_log: if spec.redirect_stderr { None } else { log_path(&spec.stderr.logfile) },
+            command: spec.command.clone(),
+            directory: spec.directory.as_deref().map(shown_path),
+            config_file: shown_path(&spec.place.file),
+            config_line: spec.place.line as usize,
+            refused: spec.refused.clone(),
+            failed_stage: self.notes.get(&view.id).cloned(),
+            group: view.group,
+            name: view.name,
+            spawn_error: view.spawnerr,
+            cause: view.cause,
+        })
+    }
+
+    fn daemon_view(&self) -> v1::Daemon {
+        let sockets = self.sockets.as_ref();
+        let phase = match self.core.phase() {
+            Phase::Running => "running",
+            Phase::ShuttingDown => "shutting_down",
+            Phase::Reloading => "reloading",
+        };
+        v1::Daemon {
+            pid: self.keeper.0,
+            reactor_pid: crate::sys::process::own_pid().0,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            instance: self.instance.clone(),
+            phase: phase.to_owned(),
+            started_unix: unix(self.started),
+            config: self.config_state.clone(),
+            sockets: sockets
+                .map(|s| s.paths().iter().map(|path| shown_path(path)).collect())
+                .unwrap_or_default(),
+            lock: sockets.and_then(Sockets::lock_path).as_deref().map(shown_path).unwrap_or_default(),
+            log: match &self.settings.daemon.logfile {
+                MainLog::File(path) => shown_path(path),
+                MainLog::Syslog => "syslog".to_owned(),
+            },
+        }
+    }
+
+    /// Finds the processes that a name stands for.
+    pub(super) fn resolve(&self, name: &Namespec) -> Vec<ProcessId> {
+        let covers = |id: &ProcessId| {
+            self.core
+                .process(*id)
+                .is_some_and(|process| name.covers(&process.spec().group, &process.spec().name))
+        };
+        self.core.processes().map(|(id, _)| id).filter(covers).collect()
+    }
+}
+
+fn is_expected(spec: &ProcessSpec, code: i32) -> bool {
+    u8::try_from(code).is_ok_and(|code| spec.exitcodes.contains(&code))
+}
+
+/// Returns whoever caused something, in the API's words.
+pub(super) fn actor_text(actor: Actor) -> String {
+    match actor {
+        Actor::Policy => "policy".to_owned(),
+        Actor::Client(uid) => format!("client:{uid}"),
+        Actor::Signal(signal) => format!("signal:{}", signal.to_string().trim_start_matches("SIG")),
+        Actor::Program => "program".to_owned(),
+    }
+}
+
+/// Returns a point in time as the API writes it.
+pub(super) fn unix(at: WallTime) -> f64 {
+    (at.0 / 1_000_000) as f64 / 1000.0
+}
+
+fn log_path(target: &LogTarget) -> Option<String> {
+    target.path().map(shown_path)
+}
+
+fn shown_path(path: &Path) -> String {
+    path.display().to_string()
+}
