@@ -172,6 +172,8 @@ impl Sandbox {
             ("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", inherited("PATH"))),
             ("HOME", self.dir().display().to_string()),
             ("LANG", "C.UTF-8".to_owned()),
+            // A `/run` and a `/tmp` of its own: the daemons of other tests come and go beside it.
+            ("VISOR_TEST_ROOT", self.dir().display().to_string()),
             ("VISOR_TEST", self.mark.clone()),
             ("VISOR_TEST_RUN", inherited("VISOR_TEST_RUN")),
         ];
