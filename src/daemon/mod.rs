@@ -16,6 +16,7 @@ pub mod instance;
 mod keeper_loss;
 mod limits;
 mod link;
+pub mod login_env;
 pub mod options;
 mod outcome;
 mod pidfile;

@@ -3,6 +3,7 @@
 //! No input or output, no clock, no policy. Example: `config` turns text into [`spec::Settings`], `core`
 //! decides over [`spec::ProcessSpec`], and `daemon` carries it out.
 
+pub mod detach;
 pub mod exit;
 pub mod host;
 pub mod id;
