@@ -9,11 +9,14 @@ pub mod commands;
 pub mod escape;
 pub mod exit;
 pub mod explain;
+mod login_path;
 mod merge;
 pub mod output;
 mod problem;
+mod program_file;
 mod report;
 mod session;
+mod survival;
 mod table;
 mod waiting;
 

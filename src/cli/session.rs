@@ -7,8 +7,7 @@ use super::output::Screen;
 use super::{Problem, exit};
 use crate::api::v1;
 use crate::client::launch::{self, Launched};
-use crate::client::places::{self, Surroundings};
-use crate::client::{Connection, Unreachable, find, wait};
+use crate::client::{Connection, Places, Unreachable, wait};
 use crate::model::Signal;
 use crate::sys::signals::SignalPipe;
 use std::cell::OnceCell;
@@ -20,6 +19,9 @@ const RACE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long until it is tried again.
 const RACE_PAUSE: Duration = Duration::from_millis(20);
+
+/// What visord says when there is one already.
+const ALREADY_RUNNING: &str = "already running";
 
 /// Variables that batch systems set in their jobs: a daemon started there would be killed with the job.
 const BATCH_VARIABLES: [&str; 3] = ["SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID"];
@@ -54,7 +56,7 @@ impl Session {
     /// # Errors
     /// When there is none.
     pub fn connect(&self) -> Result<Connection, Problem> {
-        find::connect(&self.sockets()?).map_err(|unreachable| self.absent(&unreachable))
+        self.places()?.connect().map_err(|unreachable| self.absent(&unreachable))
     }
 
     /// Returns a connection to the daemon, which is started where there is none and that may be.
@@ -62,29 +64,29 @@ impl Session {
     /// # Errors
     /// When there is none and none can be started.
     pub fn connect_or_start(&self, here: bool) -> Result<Connection, Problem> {
-        let sockets = self.sockets()?;
-        let unreachable = match find::connect(&sockets) {
+        let places = self.places()?;
+        let unreachable = match places.connect() {
             Ok(connection) => return Ok(connection),
             Err(unreachable) => unreachable,
         };
         let forbidden = std::env::var_os("VISOR_NO_SPAWN").is_some_and(|value| value == "1");
-        if self.is_particular() || forbidden || !unreachable.is_absence() {
+        if self.is_particular() || forbidden || unreachable.pid.is_some() {
             return Err(self.absent(&unreachable));
         }
-        self.start(&sockets, here)
+        self.start(&places, here)
     }
 
     /// Starts the user's own daemon and returns a connection to it.
     ///
     /// # Errors
     /// When it does not start, or may not.
-    pub fn start(&self, sockets: &[PathBuf], here: bool) -> Result<Connection, Problem> {
+    pub fn start(&self, places: &Places, here: bool) -> Result<Connection, Problem> {
         refuse_in_batch_job(here)?;
         let program = launch::program();
         let launched = launch::launch(&program).map_err(|error| {
             Problem::new(exit::ABSENT, format!("error: cannot start {}: {error}", program.display()))
         })?;
-        let mut connection = self.await_start(sockets, &launched)?;
+        let mut connection = self.await_start(places, &launched)?;
         if launched.status.success() {
             let version: v1::Version = connection.get(v1::path::VERSION)?;
             self.screen.message(&format!(
@@ -96,20 +98,17 @@ impl Session {
         Ok(connection)
     }
 
-    /// Returns the sockets at which the daemon may be found.
+    /// Returns where the daemon may be found.
     ///
     /// # Errors
     /// When the configuration that names it is not there.
-    pub fn sockets(&self) -> Result<Vec<PathBuf>, Problem> {
-        if let Some(socket) = &self.socket {
-            return Ok(vec![socket.clone()]);
+    pub fn places(&self) -> Result<Places, Problem> {
+        match (&self.socket, &self.config) {
+            (Some(socket), _) => Ok(Places::Socket(socket.clone())),
+            (None, None) => Ok(Places::own()),
+            (None, Some(file)) => Places::of_file(file)
+                .map_err(|error| Problem::usage(format!("error: cannot read {}: {error}", file.display()))),
         }
-        let instance = match &self.config {
-            None => places::DEFAULT.to_owned(),
-            Some(file) => places::instance_of(file)
-                .map_err(|error| Problem::usage(format!("error: cannot read {}: {error}", file.display())))?,
-        };
-        Ok(places::candidates(&instance, &Surroundings::real()))
     }
 
     /// Whether a certain daemon is meant, which is not ours to start.
@@ -122,6 +121,9 @@ impl Session {
     #[must_use]
     pub fn absent(&self, unreachable: &Unreachable) -> Problem {
         let help = match (&self.config, &self.socket) {
+            _ if unreachable.pid.is_some() => {
+                "it binds its sockets again within a second: try again".to_owned()
+            }
             (_, Some(_)) => "name the socket of a daemon that runs, or leave --socket out".to_owned(),
             (Some(file), None) => format!("start it: visord -c {}", file.display()),
             (None, None) => "start it: visorctl daemon start".to_owned(),
@@ -130,20 +132,25 @@ impl Session {
     }
 
     /// Connects to what was just started, by us or by somebody faster.
-    fn await_start(&self, sockets: &[PathBuf], launched: &Launched) -> Result<Connection, Problem> {
+    fn await_start(&self, places: &Places, launched: &Launched) -> Result<Connection, Problem> {
+        // Somebody else may have been faster, and not be there yet.
+        let comes = launched.status.success() || launched.words.contains(ALREADY_RUNNING);
         let since = Instant::now();
-        loop {
-            match find::connect(sockets) {
+        let unreachable = loop {
+            match places.connect_to_bound() {
                 Ok(connection) => return Ok(connection),
-                Err(_) if since.elapsed() < RACE_TIMEOUT => wait::pause(RACE_PAUSE),
-                Err(unreachable) if launched.status.success() => return Err(self.absent(&unreachable)),
-                Err(_) => {
-                    let how =
-                        format!("error: visord does not start ({})\n{}", launched.status, launched.words);
-                    return Err(Problem::new(exit::ABSENT, how.trim_end()));
-                }
+                Err(_) if comes && since.elapsed() < RACE_TIMEOUT => wait::pause(RACE_PAUSE),
+                Err(_) => match places.connect() {
+                    Ok(connection) => return Ok(connection),
+                    Err(unreachable) => break unreachable,
+                },
             }
+        };
+        if comes {
+            return Err(self.absent(&unreachable));
         }
+        let text = format!("error: visord does not start ({})\n{}", launched.status, launched.words);
+        Err(Problem::new(exit::ABSENT, text.trim_end()))
     }
 }
 

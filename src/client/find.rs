@@ -1,27 +1,28 @@
 //! Reaching the daemon: every place is tried, and only our own or root's daemon is talked to.
 //!
-//! Anybody may put a socket at a guessable path; the kernel says who listens. Example: `connect(&sockets)` gives
-//! a connection, or an [`Unreachable`] that tells every path and why it failed.
+//! Anybody may put a socket at a guessable path; the directory must be ours alone, and the kernel says who listens.
+//! Where no socket answers, the process table is asked: a session with a `/tmp` of its own sees no sockets of another.
+//! Example: `Places::own().connect()` gives a connection, or an [`Unreachable`] that tells every path and why it failed.
 
 use super::http::Connection;
-use crate::model::Uid;
-use crate::sys::{identity, peer};
+use crate::model::Instance;
+use crate::sys::ambient::{Ambient, Candidate};
+use crate::sys::runtime_dir::{self, Missing};
+use crate::sys::{listen, locald, state_dir};
 use nix::errno::Errno;
-use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, UnixAddr, sockopt};
-use nix::sys::time::{TimeVal, TimeValLike};
 use std::fmt;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-/// The longest wait in seconds for a daemon whose queue of new connections is full.
-pub const CONNECT_TIMEOUT_S: i64 = 5;
+/// The longest wait for a daemon whose queue of new connections is full.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A place where no daemon was reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
-    /// The socket.
+    /// The socket, or the directory that it would be in.
     pub path: PathBuf,
     /// Why not.
     pub why: String,
@@ -34,19 +35,16 @@ pub struct Attempt {
 pub struct Unreachable {
     /// Every place that was tried.
     pub attempts: Vec<Attempt>,
-}
-
-impl Unreachable {
-    /// Whether nothing was found anywhere: a daemon may be started.
-    #[must_use]
-    pub fn is_absence(&self) -> bool {
-        self.attempts.iter().all(|attempt| attempt.absent)
-    }
+    /// A daemon that runs all the same.
+    pub pid: Option<i32>,
 }
 
 impl fmt::Display for Unreachable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("cannot reach visord")?;
+        match self.pid {
+            Some(pid) => write!(f, "cannot reach visord, which runs with pid {pid}")?,
+            None => f.write_str("cannot reach visord")?,
+        }
         self.attempts
             .iter()
             .try_for_each(|attempt| write!(f, "\n  {}: {}", attempt.path.display(), attempt.why))
@@ -55,64 +53,113 @@ impl fmt::Display for Unreachable {
 
 impl std::error::Error for Unreachable {}
 
-/// Connects to the first socket at which a daemon of ours, or of root, listens.
-///
-/// # Errors
-/// What was wrong with each.
-pub fn connect(sockets: &[PathBuf]) -> Result<Connection, Unreachable> {
-    let own = Uid(identity::uid());
-    connect_as(sockets, |uid| uid == own || uid == Uid(0))
+/// Where a daemon may be.
+#[derive(Clone, Debug)]
+pub enum Places {
+    /// At every place where one of this instance binds its socket.
+    Known(Instance, Box<Ambient>),
+    /// At this socket and nowhere else.
+    Socket(PathBuf),
 }
 
-fn connect_as(sockets: &[PathBuf], trusted: impl Fn(Uid) -> bool) -> Result<Connection, Unreachable> {
-    let mut unreachable = Unreachable::default();
-    for path in sockets {
-        match attempt(path, &trusted) {
-            Ok(stream) => return Ok(Connection::new(stream, path.clone())),
-            Err((why, absent)) => unreachable.attempts.push(Attempt { path: path.clone(), why, absent }),
+impl Places {
+    /// Returns the places of the user's own daemon.
+    #[must_use]
+    pub fn own() -> Places {
+        Places::Known(Instance::Default, Box::new(Ambient::real()))
+    }
+
+    /// Returns the places of the daemon that runs this configuration.
+    ///
+    /// # Errors
+    /// As realpath(3): the file must be there.
+    pub fn of_file(file: &Path) -> io::Result<Places> {
+        Ok(Places::Known(Instance::classic(&file.canonicalize()?), Box::new(Ambient::real())))
+    }
+
+    /// Connects to the daemon, wherever it is.
+    ///
+    /// # Errors
+    /// What was wrong with each place.
+    pub fn connect(&self) -> Result<Connection, Unreachable> {
+        let mut unreachable = match self.connect_to_bound() {
+            Ok(connection) => return Ok(connection),
+            Err(unreachable) => unreachable,
+        };
+        let Places::Known(instance, ambient) = self else { return Err(unreachable) };
+        for found in locald::find(&instance.lock_name(), ambient.uid) {
+            unreachable.pid = Some(found.pid.0);
+            for socket in found.sockets {
+                match attempt(&socket, listen::connect_path(&socket, CONNECT_TIMEOUT), ambient.uid) {
+                    Ok(connection) => return Ok(connection),
+                    Err(attempt) => unreachable.attempts.push(attempt),
+                }
+            }
         }
+        Err(unreachable)
     }
-    Err(unreachable)
-}
 
-fn attempt(path: &Path, trusted: &impl Fn(Uid) -> bool) -> Result<UnixStream, (String, bool)> {
-    let stream = open(path).map_err(words)?;
-    let uid = peer::uid(&stream).map_err(|error| (error.to_string(), false))?;
-    if !trusted(uid) {
-        return Err((format!("user {uid} listens there, who is neither us nor root"), false));
+    /// Connects to the daemon where it binds its sockets, without a look at the process table: for one that was just
+    /// started.
+    ///
+    /// # Errors
+    /// What was wrong with each place.
+    pub fn connect_to_bound(&self) -> Result<Connection, Unreachable> {
+        let (instance, ambient) = match self {
+            Places::Known(instance, ambient) => (instance, ambient),
+            Places::Socket(path) => {
+                let uid = crate::sys::identity::uid();
+                let reached = attempt(path, listen::connect_path(path, CONNECT_TIMEOUT), uid);
+                return reached.map_err(|attempt| Unreachable { attempts: vec![attempt], pid: None });
+            }
+        };
+        let mut unreachable = Unreachable::default();
+        let private = || {
+            let state = state_dir::open(ambient, Missing::Leave).ok()?;
+            state_dir::private_candidate(&state, ambient)
+        };
+        // The state directory is looked into only when the usual places have failed.
+        let more = std::iter::once_with(private).flatten();
+        for candidate in ambient.runtime_candidates().into_iter().chain(more) {
+            match reach(&candidate, *instance, ambient) {
+                Ok(connection) => return Ok(connection),
+                Err(attempt) if unreachable.attempts.contains(&attempt) => {}
+                Err(attempt) => unreachable.attempts.push(attempt),
+            }
+        }
+        Err(unreachable)
     }
-    Ok(stream)
 }
 
-fn open(path: &Path) -> io::Result<UnixStream> {
-    let address = UnixAddr::new(path)?;
-    let socket = new_socket()?;
-    socket::setsockopt(&socket, sockopt::SendTimeout, &TimeVal::seconds(CONNECT_TIMEOUT_S))?;
-    socket::connect(socket.as_raw_fd(), &address)?;
-    Ok(UnixStream::from(socket))
+fn reach(candidate: &Candidate, instance: Instance, ambient: &Ambient) -> Result<Connection, Attempt> {
+    let dir = runtime_dir::open(candidate, ambient, Missing::Leave).map_err(|refused| Attempt {
+        path: refused.path,
+        why: refused.why,
+        absent: refused.absent,
+    })?;
+    let name = instance.socket_name();
+    attempt(&dir.path.join(&name), listen::connect(&dir, &name, CONNECT_TIMEOUT), ambient.uid)
 }
 
-#[cfg(target_os = "linux")]
-fn new_socket() -> io::Result<OwnedFd> {
-    Ok(socket::socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn new_socket() -> io::Result<OwnedFd> {
-    let socket = socket::socket(AddressFamily::Unix, SockType::Stream, SockFlag::empty(), None)?;
-    let close_on_exec = nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC);
-    nix::fcntl::fcntl(&socket, close_on_exec)?;
-    Ok(socket)
+/// Makes a connection of a stream that leads to us or to root.
+fn attempt(path: &Path, stream: io::Result<UnixStream>, own: u32) -> Result<Connection, Attempt> {
+    let failed = |(why, absent): (String, bool)| Attempt { path: path.to_path_buf(), why, absent };
+    let stream = stream.map_err(|error| failed(words(&error)))?;
+    let uid = listen::peer_uid(&stream).map_err(|error| failed((error.to_string(), false)))?;
+    if uid != own && uid != 0 {
+        return Err(failed((format!("user {uid} listens there, who is neither us nor root"), false)));
+    }
+    Ok(Connection::new(stream, path.to_path_buf()))
 }
 
 /// Returns what an error of connect(2) means, and whether there is just no daemon.
-fn words(error: io::Error) -> (String, bool) {
+fn words(error: &io::Error) -> (String, bool) {
     match error.raw_os_error().map(Errno::from_raw) {
         Some(Errno::ENOENT | Errno::ENOTDIR) => ("no such socket".to_owned(), true),
         Some(Errno::ECONNREFUSED) => ("nobody listens there any more".to_owned(), true),
         Some(Errno::EACCES) => ("permission denied".to_owned(), false),
         Some(Errno::EAGAIN | Errno::ETIMEDOUT) => {
-            (format!("it takes no connection within {CONNECT_TIMEOUT_S} s"), false)
+            (format!("it takes no connection within {} s", CONNECT_TIMEOUT.as_secs()), false)
         }
         Some(Errno::ENAMETOOLONG) => ("the path is too long for a socket".to_owned(), false),
         _ => (error.to_string(), false),
@@ -122,43 +169,69 @@ fn words(error: io::Error) -> (String, bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::identity;
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
     use std::os::unix::net::UnixListener;
 
+    /// A machine below a directory, on which `$VISOR_RUNTIME_DIR` is `run`.
+    fn machine(root: &Path) -> io::Result<(Places, PathBuf)> {
+        let run = root.join("run");
+        fs::create_dir(&run)?;
+        fs::set_permissions(&run, Permissions::from_mode(0o700))?;
+        fs::create_dir(root.join("tmp"))?;
+        let variables = vec![("VISOR_RUNTIME_DIR".into(), run.clone().into_os_string())];
+        let ambient =
+            Ambient { uid: identity::uid(), variables, root: root.to_path_buf(), ..Ambient::default() };
+        Ok((Places::Known(Instance::Classic(7), Box::new(ambient)), run.join("0000000000000007.sock")))
+    }
+
+    fn reasons(unreachable: &Unreachable) -> Vec<&str> {
+        unreachable.attempts.iter().map(|attempt| attempt.why.as_str()).collect()
+    }
+
     #[test]
-    fn every_path_is_told_with_its_reason() -> io::Result<()> {
+    fn every_place_is_told_with_its_reason() -> io::Result<()> {
         let dir = tempfile::tempdir()?;
-        let stale = dir.path().join("stale.sock");
-        drop(UnixListener::bind(&stale)?);
-        let (missing, long) = (dir.path().join("missing.sock"), dir.path().join("x".repeat(200)));
-        std::fs::write(dir.path().join("file"), "")?;
-        let below_file = dir.path().join("file/x.sock");
-        let paths = [missing.clone(), stale.clone(), below_file, long.clone()];
-        let unreachable = connect(&paths).err().unwrap_or_default();
-        let reasons: Vec<_> = unreachable.attempts.iter().map(|attempt| attempt.why.as_str()).collect();
+        let (places, socket) = machine(dir.path())?;
+        let squatted = dir.path().join(format!("tmp/visor-{}", identity::uid()));
+        std::os::unix::fs::symlink("/", &squatted)?;
+        let unreachable = places.connect().err().unwrap_or_default();
+        let whys = reasons(&unreachable);
         assert_eq!(
-            reasons,
-            [
-                "no such socket",
-                "nobody listens there any more",
-                "no such socket",
-                "the path is too long for a socket"
-            ]
+            (whys[0], whys.last().copied()),
+            ("no such socket", Some("it is a symbolic link, which may lead anywhere"))
         );
-        assert!(!unreachable.is_absence());
         let text = unreachable.to_string();
-        assert!(text.contains(&format!("\n  {}: no such socket", missing.display())), "{text}");
-        assert!(connect(&paths[..2]).is_err_and(|unreachable| unreachable.is_absence()));
+        assert!(text.contains(&format!("\n  {}: no such socket", socket.display())), "{text}");
+        drop(UnixListener::bind(&socket)?);
+        assert_eq!(reasons(&places.connect().err().unwrap_or_default())[0], "nobody listens there any more");
+        let _listener = UnixListener::bind(socket.with_file_name("x.sock"))?;
+        fs::rename(socket.with_file_name("x.sock"), &socket)?;
+        assert_eq!(places.connect().map(|connection| connection.path().to_path_buf()), Ok(socket));
         Ok(())
     }
 
     #[test]
-    fn a_strangers_daemon_is_not_talked_to_and_the_next_place_is_used() -> io::Result<()> {
+    fn a_socket_that_is_named_is_the_only_place() -> io::Result<()> {
         let dir = tempfile::tempdir()?;
         let path = dir.path().join("a.sock");
+        let places = Places::Socket(path.clone());
+        assert_eq!(reasons(&places.connect().err().unwrap_or_default()), ["no such socket"]);
         let _listener = UnixListener::bind(&path)?;
-        let unreachable = connect_as(std::slice::from_ref(&path), |_| false).err().unwrap_or_default();
-        assert!(unreachable.attempts[0].why.contains("neither us nor root"), "{unreachable}");
-        assert!(connect(&[dir.path().join("no.sock"), path]).is_ok());
+        assert!(places.connect().is_ok());
+        let long = Places::Socket(dir.path().join("x".repeat(200)));
+        assert_eq!(reasons(&long.connect().err().unwrap_or_default()), ["the path is too long for a socket"]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_strangers_daemon_is_not_talked_to() -> io::Result<()> {
+        let (near, _far) = UnixStream::pair()?;
+        // Seen by somebody else, it is we who are the stranger; root is trusted by all.
+        let stranger = identity::uid().wrapping_add(1);
+        let reached = attempt(Path::new("/s"), Ok(near), stranger);
+        assert_eq!(reached.is_ok(), identity::is_root());
         Ok(())
     }
 }

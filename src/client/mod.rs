@@ -4,10 +4,9 @@
 //!
 //! ```no_run
 //! use visor::api::v1;
-//! use visor::client::{find, places};
+//! use visor::client::Places;
 //!
-//! let places = places::candidates(places::DEFAULT, &places::Surroundings::real());
-//! let mut connection = find::connect(&places)?;
+//! let mut connection = Places::own().connect()?;
 //! let status: v1::StatusReply = connection.get(v1::path::STATUS)?;
 //! println!("{} processes", status.processes.len());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -17,12 +16,11 @@ pub mod failure;
 pub mod find;
 pub mod http;
 pub mod launch;
-pub mod places;
 pub mod stream;
 pub mod wait;
 
 pub use failure::Failure;
-pub use find::Unreachable;
+pub use find::{Places, Unreachable};
 pub use http::Connection;
 pub use stream::Stream;
 pub use wait::Wait;

@@ -17,7 +17,6 @@ pub mod login;
 pub mod memfile;
 pub mod memory;
 pub mod open;
-pub mod peer;
 pub mod pipe;
 pub mod process;
 pub mod runtime_dir;

@@ -3,7 +3,6 @@
 use super::shutdown;
 use crate::api::v1::{ConfigState, Daemon, StatusReply, path};
 use crate::cli::{Outcome, Problem, Session, exit};
-use crate::client::find;
 
 /// What to do with the daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -45,7 +44,7 @@ pub fn run(args: &Args, session: &Session) -> Outcome {
             Ok(exit::OK)
         }
         Act::Restart => {
-            if let Ok(connection) = find::connect(&session.sockets()?) {
+            if let Ok(connection) = session.places()?.connect() {
                 refuse_particular(session)?;
                 shutdown::end(session, connection, false, None)?;
             }
@@ -65,13 +64,13 @@ fn refuse_particular(session: &Session) -> Result<(), Problem> {
 }
 
 fn start(session: &Session, here: bool) -> Outcome {
-    let sockets = session.sockets()?;
-    if find::connect(&sockets).is_ok() {
+    let places = session.places()?;
+    if places.connect().is_ok() {
         session.screen.message("visord: already started");
         return Ok(exit::OK);
     }
     refuse_particular(session)?;
-    session.start(&sockets, here)?;
+    session.start(&places, here)?;
     session.screen.data("visord: started");
     Ok(exit::OK)
 }

@@ -3,7 +3,7 @@
 use crate::api::v1::{Done, path};
 use crate::cli::waiting::{self, Question};
 use crate::cli::{Outcome, Problem, Session, exit};
-use crate::client::{Connection, Wait, find, wait};
+use crate::client::{Connection, Places, Wait, wait};
 use std::time::{Duration, Instant};
 
 /// How long until it is looked again whether the daemon has gone.
@@ -43,11 +43,11 @@ pub(super) fn end(
         return Ok(());
     }
     let question = Question { path: path::SHUTDOWN, what: "shutdown", timeout };
-    let socket = [connection.path().to_path_buf()];
+    let socket = Places::Socket(connection.path().to_path_buf());
     waiting::patiently(session, &question, |wait| connection.closed(wait))?;
     // Its end of the connection may go before the last of its programs.
     let since = Instant::now();
-    while find::connect(&socket).is_ok() {
+    while socket.connect().is_ok() {
         if timeout.is_some_and(|timeout| since.elapsed() > timeout) {
             return Err(Problem::new(exit::TIMED_OUT, "error: visord still runs, and goes on to shut down"));
         }

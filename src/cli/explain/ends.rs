@@ -131,7 +131,7 @@ fn by_log(process: &Process, exit: &Exit, circumstances: &Circumstances<'_>) -> 
     }
     let (words, line) = hints::find([circumstances.stderr, circumstances.stdout])?;
     let found = words.about(process, line);
-    Some(Finding { what: format!("{}, and ended with {}", found.what, exit.text), ..found })
+    Some(Finding { what: format!("{} ({})", found.what, exit.text), ..found })
 }
 
 fn by_status(process: &Process, exit: &Exit) -> Finding {

@@ -13,7 +13,7 @@ mod streams;
 
 use crate::api::http::Request;
 use crate::model::Time;
-use crate::sys::{identity, peer};
+use crate::sys::{identity, listen};
 use connection::Connection;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
@@ -219,7 +219,7 @@ impl Control {
     }
 
     fn admit(&mut self, stream: UnixStream, now: Time) {
-        let uid = peer::uid(&stream).map_or(u32::MAX, |uid| uid.0);
+        let uid = listen::peer_uid(&stream).unwrap_or(u32::MAX);
         if uid != identity::uid() && uid != 0 {
             (self.denials.count, self.denials.uid) = (self.denials.count + 1, uid);
             return Connection::new(stream).refuse_and_close(403, "this daemon belongs to another user");
