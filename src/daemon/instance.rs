@@ -34,6 +34,11 @@ const ANSWER_PATIENCE: Duration = Duration::from_millis(200);
 const NOTE_ATTEMPTS: usize = 20;
 const NOTE_PAUSE_MS: u8 = 5;
 
+/// Times that a rival is looked at which has only begun as well, and the pause between, in milliseconds: it gives up
+/// or goes on within moments, and a second is all that anybody waits.
+const RIVAL_ATTEMPTS: usize = 50;
+const RIVAL_PAUSE_MS: u8 = 20;
+
 /// A daemon's identity, and where it lives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Who {
@@ -41,6 +46,8 @@ pub struct Who {
     pub instance: Instance,
     /// Where its configuration comes from: a directory, or in classic mode a file; links followed.
     pub config: PathBuf,
+    /// Which of the machines that share the home this is.
+    pub host: String,
     /// The keeper's process id, for notes.
     pub pid: i32,
     /// The surroundings.
@@ -52,20 +59,21 @@ impl Who {
     #[must_use]
     pub fn xdg(ambient: Ambient, pid: i32) -> Option<Who> {
         let config = canonical(ambient.config_root()?);
-        Some(Who { instance: Instance::Default, config, pid, ambient })
+        Some(Who { instance: Instance::Default, config, host: ambient.host_key(), pid, ambient })
     }
 
     /// Returns the daemon of a configuration file.
     #[must_use]
     pub fn classic(ambient: Ambient, file: &Path, pid: i32) -> Who {
         let config = canonical(file.to_path_buf());
-        Who { instance: Instance::classic(&config), config, pid, ambient }
+        Who { instance: Instance::classic(&config), config, host: ambient.host_key(), pid, ambient }
     }
 
     /// Returns what the holder of this daemon's locks writes into them.
     #[must_use]
     pub fn note(&self, sockets: Vec<PathBuf>) -> LockNote {
-        LockNote { pid: self.pid, config: self.config.clone(), sockets }
+        let Who { config, host, pid, .. } = self.clone();
+        LockNote { pid, config, host, claiming: false, sockets }
     }
 }
 
@@ -154,11 +162,11 @@ pub fn claim(who: &Who) -> Outcome {
     if let Some(socket) = claim.dirs.iter().find_map(|claimed| answering(&claimed.dir, who)) {
         return Outcome::AlreadyRunning(Other { pid: 0, socket: Some(socket) });
     }
-    if let Some(found) = lost_daemon(who) {
-        return Outcome::AlreadyRunning(found);
-    }
     write_notes(&mut claim);
-    Outcome::Start(Box::new(claim))
+    match rival(who) {
+        Some(other) => Outcome::AlreadyRunning(other),
+        None => Outcome::Start(Box::new(claim)),
+    }
 }
 
 /// Goes on as the daemon with the locks that the keeper held over the reactor's death. What is not locked any more
@@ -257,9 +265,10 @@ pub(super) fn try_noted_lock(dir: &RuntimeDir, name: &str) -> std::io::Result<Tr
     Ok(Tried::HeldBy(LockNote::default()))
 }
 
-/// Whether a note is by a daemon of the same configuration; one that says nothing is taken for that.
+/// Whether a note is by the same daemon as ours; one that says nothing is taken for that.
 pub(super) fn is_same(note: &LockNote, who: &Who) -> bool {
-    note.config == who.config || note.config.as_os_str().is_empty()
+    let is_empty = note.config.as_os_str().is_empty();
+    is_empty || (note.config == who.config && note.host == who.host)
 }
 
 /// Says that a directory serves another daemon of ours.
@@ -273,11 +282,11 @@ pub(super) fn refusal(path: &Path, error: &std::io::Error) -> Refused {
     Refused { path: path.to_path_buf(), why: format!("its lock cannot be taken: {error}"), absent: false }
 }
 
-/// Writes who we are into all locks. What cannot be written is only missed by people.
+/// Writes into all locks who we are and that we have only begun. Where it cannot be written, those who see other
+/// directories cannot know.
 fn write_notes(claim: &mut Claim) {
-    let socket = claim.who.instance.socket_name();
-    let sockets = claim.dirs.iter().map(|claimed| claimed.dir.path.join(&socket)).collect();
-    let text = claim.who.note(sockets).to_text();
+    let note = LockNote { claiming: true, ..claim.who.note(Vec::new()) };
+    let text = note.to_text();
     let locks = claim.dirs.iter_mut().map(|claimed| &mut claimed.lock);
     for lock in claim.deciding.iter_mut().chain(locks) {
         let _ = lock.write(&text);
@@ -289,17 +298,32 @@ fn write_notes(claim: &mut Claim) {
 fn other(who: &Who, usable: &[RuntimeDir], note: &LockNote) -> Other {
     let there = note.sockets.iter().find(|socket| answers_at(socket, who)).cloned();
     let here = || usable.iter().find_map(|dir| answering(dir, who));
-    let lost = || lost_daemon(who).and_then(|found| found.socket);
+    let lost = || lost_daemon(who).and_then(|found| found.1.socket);
     Other { pid: note.pid, socket: there.or_else(here).or_else(lost) }
 }
 
-/// Looks for a daemon of this configuration among the processes.
-fn lost_daemon(who: &Who) -> Option<Other> {
+/// Returns the daemon that shares no directory with us and was there first. Of two who have only begun, the one with
+/// the greater pid gives up; the other waits for that, because it may have been overlooked.
+fn rival(who: &Who) -> Option<Other> {
+    for _ in 0..RIVAL_ATTEMPTS {
+        let (note, other) = lost_daemon(who)?;
+        if !note.claiming || note.pid < who.pid {
+            return Some(other);
+        }
+        let _ = nix::poll::poll(&mut [], RIVAL_PAUSE_MS);
+    }
+    lost_daemon(who).map(|(_, other)| other)
+}
+
+/// Looks for this very daemon among the processes.
+fn lost_daemon(who: &Who) -> Option<(LockNote, Other)> {
     let own = [crate::sys::process::own_pid(), Pid(who.pid)];
-    let found = locald::find(&who.instance.lock_name(), who.ambient.uid);
-    let found = found.into_iter().find(|one| !own.contains(&one.pid) && one.note.config == who.config)?;
+    let found = locald::find(&who.instance.lock_name(), who.ambient.uid).into_iter().find(|one| {
+        let is_ours = one.note.config == who.config && one.note.host == who.host;
+        is_ours && !own.contains(&one.pid)
+    })?;
     let socket = found.sockets.iter().find(|socket| answers_at(socket, who)).cloned();
-    Some(Other { pid: found.pid.0, socket })
+    Some((found.note, Other { pid: found.pid.0, socket }))
 }
 
 /// Returns the path of the socket in a directory where a process of ours takes connections.

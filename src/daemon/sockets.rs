@@ -8,7 +8,7 @@ use super::instance::{Claim, ClaimedDir, Who};
 use super::places::{Bound, Looked, Place, id_of};
 use super::socket_watch::SocketWatch;
 pub use super::socket_watch::Wake;
-use crate::model::Time;
+use crate::model::{Instance, Time};
 use crate::sys::ambient::Origin;
 use crate::sys::listen;
 use crate::sys::lock::{self, Lock, TryLock};
@@ -211,11 +211,19 @@ impl Sockets {
         Some(change)
     }
 
-    /// Removes the sockets that are still ours, as the daemon's last act.
+    /// Removes the sockets that are still ours, as the daemon's last act. The locks of configuration files go too:
+    /// there is no end of such files.
     pub fn close(self) {
-        let name = self.who.instance.socket_name();
+        let (socket, lock) = (self.who.instance.socket_name(), self.who.instance.lock_name());
+        let is_classic = self.who.instance != Instance::Default;
         for (_, bound) in self.bound() {
-            listen::remove(&bound.dir, &name, bound.listening.id);
+            listen::remove(&bound.dir, &socket, bound.listening.id);
+            if is_classic {
+                bound.lock.remove(&bound.dir, &lock);
+            }
+        }
+        if let (Some(state), Some(deciding), true) = (&self.state, &self.deciding, is_classic) {
+            deciding.remove(state, &lock);
         }
     }
 

@@ -270,6 +270,29 @@ fn the_next_reactor_goes_on_with_what_the_keeper_held() {
 }
 
 #[test]
+fn a_configuration_file_has_a_daemon_of_its_own_that_leaves_nothing_behind() {
+    let machine = Machine::new();
+    let file = machine.path("home/v.conf");
+    std::fs::write(&file, "").expect("write");
+    let classic = Who::classic(machine.who().ambient, &file, 2);
+    let link = machine.path("home/link.conf");
+    std::os::unix::fs::symlink(&file, &link).expect("link");
+    let (own, sockets) = (machine.start(), machine.start_as(&classic));
+    let path = machine.temp().join(classic.instance.socket_name());
+    assert_eq!(sockets.paths(), [path]);
+    let again = Who::classic(machine.who().ambient, &link, 3);
+    assert!(
+        matches!(claim(&again), Outcome::AlreadyRunning(other) if other.pid == 2 && other.socket.is_some())
+    );
+    sockets.close();
+    let left = std::fs::read_dir(machine.temp()).expect("list").count();
+    assert_eq!(left, 2, "socket and lock of the user's own daemon");
+    assert!(!machine.path("home/.local/state/visor").join(classic.instance.lock_name()).exists());
+    own.close();
+    assert!(machine.path("home/.local/state/visor/default.lock").exists());
+}
+
+#[test]
 fn keys_tell_locks_from_listeners() {
     for place in 0..PLACES_MAX {
         assert!(is_lock_key(lock_key(place)) && !is_lock_key(listener_key(place)));

@@ -80,6 +80,10 @@ pub struct LockNote {
     pub pid: i32,
     /// The directory, or in classic mode the file, that the configuration comes from.
     pub config: PathBuf,
+    /// Which of the machines that share a home it is on.
+    pub host: String,
+    /// Whether it is still looking whether it may be the daemon.
+    pub claiming: bool,
     /// Control sockets, best first.
     pub sockets: Vec<PathBuf>,
 }
@@ -88,7 +92,10 @@ impl LockNote {
     /// Returns the note as the text of a file. Paths that a line cannot hold are left out.
     #[must_use]
     pub fn to_text(&self) -> String {
-        let mut text = format!("pid={}\n", self.pid);
+        let mut text = format!("pid={}\nhost={}\n", self.pid, self.host.replace('\n', "_"));
+        if self.claiming {
+            text.push_str("claiming=1\n");
+        }
         let named = std::iter::once(("config", &self.config));
         for (key, path) in named.chain(self.sockets.iter().map(|path| ("socket", path))) {
             if let Some(path) = path.to_str().filter(|path| !path.contains('\n')) {
@@ -105,6 +112,8 @@ impl LockNote {
         for (key, value) in text.lines().filter_map(|line| line.split_once('=')) {
             match key {
                 "pid" => note.pid = value.parse().unwrap_or(0),
+                "host" => note.host = value.to_owned(),
+                "claiming" => note.claiming = value == "1",
                 "config" => note.config = value.into(),
                 "socket" => note.sockets.push(value.into()),
                 _ => {}
@@ -151,6 +160,8 @@ mod tests {
         let note = LockNote {
             pid: 12,
             config: "/home/me/.config/visor".into(),
+            host: "here-1".to_owned(),
+            claiming: true,
             sockets: vec!["/run/user/1/visor/default.sock".into(), "/tmp/a=b/default.sock".into()],
         };
         assert_eq!(LockNote::parse(&note.to_text()), note);

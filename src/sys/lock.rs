@@ -8,6 +8,7 @@ use crate::model::instance::NOTE_MAX_BYTES;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{Mode, SFlag, fstat, fstatat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -90,6 +91,14 @@ impl Lock {
     #[must_use]
     pub fn is_at(&self, dir: &impl AsFd, name: &str) -> bool {
         is_there(dir, name, self.id)
+    }
+
+    /// Removes the file, if it is still the one that is locked: the holder's last act, since whoever comes now locks
+    /// another file.
+    pub fn remove(&self, dir: &impl AsFd, name: &str) {
+        if self.is_at(dir, name) {
+            let _ = unlinkat(dir, name, UnlinkatFlags::NoRemoveDir);
+        }
     }
 
     /// Replaces what others read in it.
@@ -230,6 +239,10 @@ mod tests {
         assert!(!old.is_at(&fd, "x.lock"));
         let new = held(try_lock(&fd, "x.lock"));
         assert!(new.is_at(&fd, "x.lock") && !old.is_at(&fd, "x.lock"));
+        old.remove(&fd, "x.lock");
+        assert!(new.is_at(&fd, "x.lock"), "it is not the old one's to remove");
+        new.remove(&fd, "x.lock");
+        assert!(!dir.path().join("x.lock").exists());
     }
 
     #[test]
