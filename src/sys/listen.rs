@@ -52,8 +52,8 @@ pub struct Listening {
 pub fn bind(dir: &impl SocketDir, name: &str) -> io::Result<Listening> {
     let new = format!("{name}.new");
     remove_any(dir, &new)?;
-    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    let socket = open_socket(flags)?;
+    let socket = platform::open_socket()?;
+    super::fd::set_nonblocking(&socket, true)?;
     let address = Address::of(dir, &new)?;
     bind_private(&socket, &address.unix)?;
     let found = match stat(dir, &new) {
@@ -111,7 +111,7 @@ pub fn peer_uid(stream: &impl AsFd) -> io::Result<u32> {
 }
 
 fn connect_to(address: &UnixAddr, patience: Duration) -> io::Result<UnixStream> {
-    let socket = open_socket(SockFlag::SOCK_CLOEXEC)?;
+    let socket = platform::open_socket()?;
     let limit = |patience: Duration| {
         let ms = i64::try_from(patience.as_millis()).unwrap_or(i64::MAX);
         setsockopt(&socket, sockopt::SendTimeout, &TimeVal::milliseconds(ms))
@@ -126,10 +126,6 @@ fn connect_to(address: &UnixAddr, patience: Duration) -> io::Result<UnixStream> 
     }
     limit(Duration::ZERO)?;
     Ok(socket.into())
-}
-
-fn open_socket(flags: SockFlag) -> io::Result<OwnedFd> {
-    platform::open_socket(flags)
 }
 
 /// The address of a socket, and what has to live as long as it is used.
@@ -198,8 +194,8 @@ mod platform {
     use super::{AddressFamily, AsFd, OwnedFd, PathBuf, SockFlag, SockType, SocketDir, io, socket};
     use std::os::fd::AsRawFd;
 
-    pub(super) fn open_socket(flags: SockFlag) -> io::Result<OwnedFd> {
-        Ok(socket(AddressFamily::Unix, SockType::Stream, flags, None)?)
+    pub(super) fn open_socket() -> io::Result<OwnedFd> {
+        Ok(socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?)
     }
 
     /// Returns a path of a few bytes that leads into the directory.
@@ -217,13 +213,10 @@ mod platform {
     use super::{AddressFamily, AsFd, Errno, OwnedFd, PathBuf, SockFlag, SockType, SocketDir, io, socket};
     use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
-    pub(super) fn open_socket(flags: SockFlag) -> io::Result<OwnedFd> {
+    pub(super) fn open_socket() -> io::Result<OwnedFd> {
         let socket = socket(AddressFamily::Unix, SockType::Stream, SockFlag::empty(), None)?;
         // Two steps: the reactor never forks, and its threads do not either.
         fcntl(&socket, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
-        if flags.contains(SockFlag::SOCK_NONBLOCK) {
-            crate::sys::fd::set_nonblocking(&socket, true)?;
-        }
         Ok(socket)
     }
 
