@@ -69,7 +69,7 @@ impl Machine {
     pub(crate) fn own_dir(&self, name: impl AsRef<Path>) -> PathBuf {
         self.mkdir(&name, 0o700);
         let path = self.path(name);
-        chown(&path, Some(self.uid), Some(self.uid)).expect("chown");
+        chown(&path, Some(self.uid), None).expect("chown");
         path
     }
 
