@@ -7,6 +7,7 @@ use super::output::Screen;
 use super::{Outcome, Session, exit};
 use crate::api::v1::{GroupAction, GroupResult, GroupResults, ProcessResult, ResultStatus, Results};
 use crate::client::http::{Reply, parse};
+use crate::model::State;
 
 /// `(status, words, exit code)`. [`ResultStatus::Done`] is told by the verb.
 const REASONS: [(ResultStatus, &str, i32); 11] = [
@@ -59,9 +60,15 @@ fn is_start_failure(status: ResultStatus) -> bool {
 fn code(results: &[ProcessResult], manner: Manner) -> i32 {
     let of = |result: &ProcessResult| match result.status {
         ResultStatus::NotRunning => manner.not_running,
+        ResultStatus::AlreadyStarted if is_between_attempts(result) => exit::NOT_RUNNING,
         status => REASONS.iter().find(|row| row.0 == status).map_or(exit::REFUSED, |row| row.2),
     };
     results.iter().map(of).max().unwrap_or(exit::OK)
+}
+
+/// Whether it counts as started and yet does not run: its start failed, and is tried again.
+fn is_between_attempts(result: &ProcessResult) -> bool {
+    result.process.as_ref().is_some_and(|process| process.state == State::Backoff)
 }
 
 fn tell(screen: &Screen, result: &ProcessResult, manner: Manner) {
@@ -76,6 +83,9 @@ fn tell(screen: &Screen, result: &ProcessResult, manner: Manner) {
 fn reason(result: &ProcessResult) -> String {
     let words = REASONS.iter().find(|row| row.0 == result.status).map_or("failed", |row| row.1);
     match (words, result.text.as_str()) {
+        _ if result.status == ResultStatus::AlreadyStarted && is_between_attempts(result) => {
+            "already started, waits for its next attempt".to_owned()
+        }
         ("", "") => "refused".to_owned(),
         (words, "") => words.to_owned(),
         ("", text) => text.to_owned(),

@@ -1,0 +1,199 @@
+//! On a terminal: colours, progress, Ctrl-C, and nothing raw of what others wrote.
+
+use super::bench::{Bench, LONG, until};
+use super::world::{World, process};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::pty::openpty;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::AsFd;
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+use visor::model::State;
+
+/// A command on a terminal.
+struct Session {
+    child: Child,
+    terminal: File,
+    shown: Vec<u8>,
+}
+
+impl Session {
+    fn start(command: &mut Command) -> Session {
+        let pty = openpty(None, None).expect("a terminal");
+        let end = || Stdio::from(pty.slave.try_clone().expect("a descriptor"));
+        let child = command.env("TERM", "xterm").stdin(end()).stdout(end()).stderr(end()).spawn();
+        // The command itself holds the terminal open through its end.
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Session { child: child.expect("visorctl runs"), terminal: File::from(pty.master), shown: Vec::new() }
+    }
+
+    /// Reads what comes; false at the end.
+    fn read(&mut self) -> bool {
+        let mut fds = [PollFd::new(self.terminal.as_fd(), PollFlags::POLLIN)];
+        let limit = PollTimeout::try_from(LONG).expect("a time");
+        assert!(poll(&mut fds, limit).is_ok_and(|count| count > 0), "nothing came: {}", self.text());
+        let mut buffer = [0; 4096];
+        match self.terminal.read(&mut buffer) {
+            Ok(count @ 1..) => {
+                self.shown.extend_from_slice(&buffer[..count]);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.shown).into_owned()
+    }
+
+    fn wait_for(&mut self, text: &str) {
+        let since = Instant::now();
+        while !self.text().contains(text) {
+            assert!(self.read() && since.elapsed() < LONG, "{text:?} did not come: {:?}", self.text());
+        }
+    }
+
+    /// Reads to the end; returns what was shown and the exit code.
+    fn finish(mut self) -> (String, Option<i32>) {
+        while self.read() {}
+        let status = until("the end", || self.child.try_wait().expect("a status"));
+        (self.text(), status.code())
+    }
+}
+
+/// What no terminal may get: clear the screen, set the clipboard, write over, reorder.
+const HOSTILE: &[u8] =
+    b"\x1b[31mred\x1b[0m\n\x1b[2J\x1b]52;c;eA==\x07good\rbad\n\xe2\x80\xae\xc2\x9b31m\xff\n";
+
+fn hostile() -> World {
+    let mut world = World { log: HOSTILE.to_vec(), pieces: vec![HOSTILE.to_vec()], ..World::of_states() };
+    world.processes.truncate(1);
+    let process = &mut world.processes[0];
+    process.description = "can't find command '\x1b[2J\u{202e}'".into();
+    process.spawn_error.clone_from(&process.description);
+    process.state = State::Fatal;
+    process.command = "\x1b]0;title\x07".into();
+    world
+}
+
+fn has_nothing_raw(text: &str) -> bool {
+    let rest = text.replace("\r\n", "\n").replace("\r\x1b[K", "");
+    let mut pieces = rest.split('\x1b');
+    let is_plain = |piece: &str| {
+        !piece
+            .chars()
+            .any(|letter| (letter.is_control() && !matches!(letter, '\n' | '\t')) || letter == '\u{202e}')
+    };
+    let is_colour = |piece: &str| {
+        let parameters = piece.strip_prefix('[').and_then(|rest| rest.split_once('m'));
+        parameters.is_some_and(|(digits, _)| digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b';'))
+    };
+    pieces.next().is_some_and(is_plain) && pieces.all(|piece| is_colour(piece) && is_plain(piece))
+}
+
+#[test]
+fn nothing_that_others_wrote_reaches_a_terminal_raw() {
+    let bench = Bench::with(hostile());
+    for words in [
+        &["tail", "stopped"][..],
+        &["logs", "stopped"],
+        &["status"],
+        &["status", "--json"],
+        &["why", "stopped"],
+        &["why", "--json", "stopped"],
+        &["status", "\x1b[2Jnobody"],
+        &["start", "\x1b[2Jnobody"],
+        &["avail"],
+    ] {
+        let (text, _) = Session::start(&mut bench.command(words)).finish();
+        assert!(has_nothing_raw(&text) && !text.is_empty(), "{words:?}: {text:?}");
+    }
+    for words in [&["tail", "-f", "stopped"][..], &["logs", "-f", "stopped"]] {
+        let mut session = Session::start(&mut bench.command(words));
+        session.wait_for("\\xff");
+        session.child.kill().expect("it still follows");
+        let (text, _) = session.finish();
+        assert!(has_nothing_raw(&text) && text.contains("\x1b[31mred"), "{words:?}: {text:?}");
+    }
+}
+
+#[test]
+fn states_have_colours_unless_they_are_not_wanted() {
+    let bench = Bench::with(World::of_states());
+    let (text, code) = Session::start(&mut bench.command(&["status"])).finish();
+    assert!(
+        text.contains("\x1b[32mRUNNING\x1b[0m   pid 42") && text.contains("\x1b[31mFATAL\x1b[0m"),
+        "{text:?}"
+    );
+    assert_eq!(code, Some(3));
+    for (name, value) in [("NO_COLOR", "1"), ("TERM", "dumb")] {
+        let mut command = bench.command(&["status"]);
+        let pty = openpty(None, None).expect("a terminal");
+        let child = command.env(name, value).stdout(Stdio::from(pty.slave)).stderr(Stdio::null()).spawn();
+        command.stdout(Stdio::null());
+        let child = child.expect("visorctl runs");
+        let session = Session { child, terminal: File::from(pty.master), shown: Vec::new() };
+        let (text, _) = session.finish();
+        assert!(text.contains("RUNNING") && !text.contains('\x1b'), "{name}: {text:?}");
+    }
+    assert!(!bench.run(&["status"]).out.contains('\x1b'));
+}
+
+#[test]
+fn nothing_typed_shows_the_status_and_a_hint() {
+    let bench = Bench::with(World::of_states());
+    let (text, _) = Session::start(&mut bench.command(&[])).finish();
+    assert!(
+        text.contains("RUNNING") && text.ends_with("(visorctl help shows what else there is)\r\n"),
+        "{text:?}"
+    );
+}
+
+#[test]
+fn a_command_that_waits_shows_it_and_ctrl_c_cancels_nothing() {
+    let mut world = World::of_states();
+    world.silent = vec!["/v1/start"];
+    let bench = Bench::with(world);
+    let mut session = Session::start(&mut bench.command(&["start", "stopped"]));
+    session.wait_for("\r\x1b[Kstart stopped: waiting, 1 s; Ctrl-C leaves it going on in the background");
+    let pid = i32::try_from(session.child.id()).expect("a pid");
+    kill(Pid::from_raw(pid), Signal::SIGINT).expect("it waits");
+    let (text, code) = session.finish();
+    let end = "\r\x1b[Kstart stopped: goes on in the background (visorctl status shows how it went)\r\n";
+    assert!(text.ends_with(end), "{text:?}");
+    assert_eq!(code, Some(6));
+    assert_eq!(bench.asked().len(), 1, "nothing was taken back");
+}
+
+#[test]
+fn no_progress_is_shown_where_no_terminal_is() {
+    let mut world = World { replies: Vec::new(), ..World::of_states() };
+    world.silent = vec!["/v1/stop"];
+    let bench = Bench::with(world);
+    let mut child = bench
+        .command(&["stop", "running"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("visorctl runs");
+    until("the question", || (!bench.asked().is_empty()).then_some(()));
+    let pid = i32::try_from(child.id()).expect("a pid");
+    kill(Pid::from_raw(pid), Signal::SIGINT).expect("it waits");
+    let mut error = String::new();
+    child.stderr.take().expect("a pipe").read_to_string(&mut error).expect("UTF-8");
+    assert_eq!(error, "stop running: goes on in the background (visorctl status shows how it went)\n");
+    assert_eq!(child.wait().expect("a status").code(), Some(6));
+}
+
+#[test]
+fn remarks_are_for_people() {
+    let mut backoff = process(State::Backoff);
+    backoff.left_overs = 2;
+    let bench = Bench::with(World { processes: vec![backoff], ..World::of_states() });
+    let (text, _) = Session::start(&mut bench.command(&["status"])).finish();
+    assert!(text.contains(", next attempt in 2 s, 2 processes left"), "{text:?}");
+    assert!(!bench.run(&["status"]).out.contains("next attempt"));
+}
