@@ -183,7 +183,7 @@ pub fn who(process: &Process, uid: u32) -> String {
         Some(("client", user)) if user == uid.to_string() => "you".to_owned(),
         Some(("client", "0")) => "root".to_owned(),
         Some(("client", user)) => format!("user {user}"),
-        Some(("signal", name)) => format!("{name}, which was sent to visord"),
+        Some(("signal", name)) => format!("SIG{name}, which was sent to visord"),
         _ if process.actor == "program" => "the program itself".to_owned(),
         _ => "visord, as its configuration asks".to_owned(),
     }

@@ -9,7 +9,6 @@ pub mod commands;
 pub mod escape;
 pub mod exit;
 pub mod explain;
-mod login_path;
 mod merge;
 pub mod output;
 mod problem;

@@ -9,6 +9,7 @@ use crate::api::v1;
 use crate::client::launch::{self, Launched};
 use crate::client::{Connection, Places, Unreachable, wait};
 use crate::model::Signal;
+use crate::sys::ambient::Ambient;
 use crate::sys::signals::SignalPipe;
 use std::cell::OnceCell;
 use std::path::PathBuf;
@@ -83,7 +84,7 @@ impl Session {
     pub fn start(&self, places: &Places, here: bool) -> Result<Connection, Problem> {
         refuse_in_batch_job(here)?;
         let program = launch::program();
-        let launched = launch::launch(&program).map_err(|error| {
+        let launched = launch::launch(&program, &Ambient::real()).map_err(|error| {
             Problem::new(exit::ABSENT, format!("error: cannot start {}: {error}", program.display()))
         })?;
         let mut connection = self.await_start(places, &launched)?;

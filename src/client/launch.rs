@@ -1,8 +1,12 @@
 //! Starting the daemon from a client.
 //!
 //! Decides nothing: whether it may is the caller's business. `visord` goes into the background by itself and
-//! returns once it can be reached. Example: `launch(&program())`.
+//! returns once it can be reached. Example: `launch(&program(), &Ambient::real())`.
 
+use crate::model::detach::{Detachment, decide};
+use crate::sys::ambient::Ambient;
+use crate::sys::scope;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::os::unix::process::CommandExt;
@@ -36,6 +40,9 @@ const KEPT: [&str; 16] = [
     "DBUS_SESSION_BUS_ADDRESS",
 ];
 
+/// Tells the daemon that programs are to get the environment of a login, not this one.
+const STARTED_BY_CLIENT: &str = "VISOR_STARTED_BY_CLIENT";
+
 /// What came of starting the daemon.
 #[derive(Debug)]
 pub struct Launched {
@@ -53,28 +60,50 @@ pub fn program() -> PathBuf {
     beside.filter(|path| path.is_file()).unwrap_or_else(|| PROGRAM.into())
 }
 
-/// Starts the daemon and waits until it can be reached, or has said why not.
+/// Starts the daemon and waits until it can be reached, or has said why not. It gets a scope of its own under the
+/// user's service manager where that lets it live longer.
 ///
 /// # Errors
 /// When the program cannot be executed.
-pub fn launch(program: &Path) -> io::Result<Launched> {
-    let mut words = crate::sys::memfile::create(c"visord-words")?;
+pub fn launch(program: &Path, ambient: &Ambient) -> io::Result<Launched> {
+    if decide(&scope::facts(ambient)).detachment == Detachment::Scope {
+        let unit = format!("visord-{}", std::process::id());
+        if let Some((words, variable)) = scope::command(ambient, &unit, &[program.into()]) {
+            let in_scope = run(words.iter().map(OsString::as_os_str), Some(variable), ambient)?;
+            if in_scope.status.success() {
+                return Ok(in_scope);
+            }
+            // The service manager may refuse; without a scope it runs as well, only perhaps not as long.
+        }
+    }
+    run(std::iter::once(program.as_os_str()), None, ambient)
+}
+
+fn run<'a>(
+    mut words: impl Iterator<Item = &'a OsStr>,
+    variable: Option<(OsString, OsString)>,
+    ambient: &Ambient,
+) -> io::Result<Launched> {
+    let mut said = crate::sys::memfile::create(c"visord-words")?;
     let is_kept = |name: &str| KEPT.contains(&name) || name.starts_with("VISOR_");
-    let kept = std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_kept));
-    let status = Command::new(program)
+    let kept = ambient.variables.iter().filter(|(name, _)| name.to_str().is_some_and(is_kept));
+    let status = Command::new(words.next().unwrap_or_default())
+        .args(words)
         .env_clear()
-        .envs(kept)
+        .envs(kept.map(|(name, value)| (name, value)))
+        .envs(variable)
+        .env(STARTED_BY_CLIENT, "1")
         .current_dir("/")
         // Ctrl-C is for us, and must not hit a daemon that is half started.
         .process_group(0)
         .stdin(Stdio::null())
-        .stdout(words.try_clone()?)
-        .stderr(words.try_clone()?)
+        .stdout(said.try_clone()?)
+        .stderr(said.try_clone()?)
         .status()?;
-    Ok(Launched { status, words: said(&mut words)? })
+    Ok(Launched { status, words: read(&mut said)? })
 }
 
-fn said(words: &mut File) -> io::Result<String> {
+fn read(words: &mut File) -> io::Result<String> {
     let mut text = Vec::new();
     words.rewind()?;
     words.take(WORDS_BYTES_MAX).read_to_end(&mut text)?;
@@ -87,19 +116,24 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
+    fn the_daemon_understands_who_started_it() {
+        assert_eq!(STARTED_BY_CLIENT, crate::daemon::login_env::STARTED_BY_CLIENT);
+    }
+
+    #[test]
     fn what_the_launcher_says_and_how_it_ends_is_told() -> io::Result<()> {
         let dir = tempfile::tempdir()?;
         let script = dir.path().join("visord");
-        let text =
-            "#!/bin/sh\necho \"in $(pwd) with ${CARGO_MANIFEST_DIR:-nothing} of the caller\" >&2\nexit 2\n";
+        let text = "#!/bin/sh\necho \"in $(pwd) with ${CARGO_MANIFEST_DIR:-nothing} of $VISOR_STARTED_BY_CLIENT caller\" >&2\nexit 2\n";
         // A child of another test may hold a file open for writing that was just written, so it is copied.
         std::fs::write(dir.path().join("text"), text)?;
         std::fs::set_permissions(dir.path().join("text"), std::fs::Permissions::from_mode(0o700))?;
         assert!(Command::new("cp").arg(dir.path().join("text")).arg(&script).status()?.success());
-        let launched = launch(&script)?;
+        let ambient = Ambient { root: dir.path().to_path_buf(), ..Ambient::real() };
+        let launched = launch(&script, &ambient)?;
         assert_eq!(launched.status.code(), Some(2));
-        assert_eq!(launched.words, "in / with nothing of the caller");
-        assert!(launch(&dir.path().join("missing")).is_err());
+        assert_eq!(launched.words, "in / with nothing of 1 caller");
+        assert!(launch(&dir.path().join("missing"), &ambient).is_err());
         Ok(())
     }
 }

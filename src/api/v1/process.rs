@@ -83,7 +83,7 @@ pub struct Process {
     pub wanted: bool,
     /// Why its state last changed.
     pub cause: String,
-    /// Who caused that: `policy`, `client:UID`, `signal:NAME` or `program`.
+    /// Who caused that: `policy`, `client:UID`, `signal:HUP` or `program`.
     pub actor: String,
     /// Whether it starts by itself.
     pub autostart: bool,

@@ -20,8 +20,8 @@ const LINES_FOLLOWED: usize = 10;
 /// Bytes that are asked for, for each line that is wanted.
 const BYTES_PER_LINE: usize = 256;
 
-/// Most bytes that are asked for of each program.
-const BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Most bytes that are asked for of each program: the daemon gives no more at once.
+const BYTES_MAX: usize = 1024 * 1024;
 
 /// Most programs that are followed at once: each takes a connection of the daemon's.
 pub const FOLLOWED_MAX: usize = 40;

@@ -4,10 +4,12 @@
 use crate::api::v1::{GroupResults, Groups, ResultStatus, Results, StatusReply, Until, WaitRequest, path};
 use crate::cli::program_file::{self, Draft};
 use crate::cli::waiting::{self, Question};
-use crate::cli::{Outcome, Problem, Session, exit, login_path, merge, survival, table};
+use crate::cli::{Outcome, Problem, Session, exit, merge, survival, table};
 use crate::client::http::parse;
 use crate::client::{Connection, launch};
 use crate::sys::ambient::Ambient;
+use crate::sys::login;
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -58,7 +60,8 @@ pub fn run(args: &Args, session: &Session) -> Outcome {
     if session.is_particular() {
         return Err(Problem::usage("error: new is for your own daemon: leave -c and --socket out"));
     }
-    let file = write_file(args)?;
+    let ambient = Ambient::real();
+    let file = write_file(args, &ambient)?;
     session.screen.data(&format!("wrote {} (change what you like, then: visorctl update)", short(&file)));
     if args.no_start {
         return Ok(exit::OK);
@@ -68,23 +71,23 @@ pub fn run(args: &Args, session: &Session) -> Outcome {
     let code = await_run(session, &mut connection, &args.name)?;
     show(session, &mut connection, &args.name)?;
     if code == exit::OK {
-        session.screen.data(&survival::Facts::real().words(&launch::program()));
+        session.screen.data(&survival::words(&ambient, &launch::program()));
     } else {
         session.screen.message(&format!("see why: visorctl why {}", args.name));
     }
     Ok(code)
 }
 
-fn write_file(args: &Args) -> Result<PathBuf, Problem> {
+fn write_file(args: &Args, ambient: &Ambient) -> Result<PathBuf, Problem> {
     let usage = |text: String| Problem::usage(format!("error: {text}"));
     program_file::check_name(&args.name).map_err(usage)?;
     let directory = directory(args).map_err(usage)?;
     let caller = std::env::var("PATH").unwrap_or_default();
     let words = words(args, &directory, &caller).map_err(usage)?;
-    let environment = environment(args, &caller).map_err(usage)?;
+    let environment = environment(args, ambient, &caller).map_err(usage)?;
     let draft = Draft { name: &args.name, words: &words, directory: &directory, environment: &environment };
     let text = program_file::text(&draft).map_err(usage)?;
-    let root = Ambient::real().config_root();
+    let root = ambient.config_root();
     let folder = root.ok_or_else(|| usage("there is no home directory: set HOME".to_owned()))?.join("conf.d");
     let file = folder.join(format!("{}.conf", args.name));
     create(&folder, &file, &text).map_err(|error| match error.kind() {
@@ -156,15 +159,18 @@ fn absolute(command: &str, directory: &Path, search: &str) -> Result<String, Str
 }
 
 /// Returns the variables to write: those that were asked for, and the caller's PATH where a login's differs.
-fn environment(args: &Args, caller: &str) -> Result<Vec<(String, String)>, String> {
+fn environment(args: &Args, ambient: &Ambient, caller: &str) -> Result<Vec<(String, String)>, String> {
     let pair = |text: &String| match text.split_once('=') {
         Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
         None => Err(format!("--env takes NAME=VALUE, not `{text}`")),
     };
     let mut pairs: Vec<(String, String)> = args.env.iter().map(pair).collect::<Result<_, _>>()?;
-    let shell = std::env::var_os("SHELL").map_or_else(|| PathBuf::from("/bin/sh"), PathBuf::from);
-    let is_set = pairs.iter().any(|(name, _)| name == "PATH");
-    if !is_set && !caller.is_empty() && login_path::login_path(&shell).as_deref() != Some(caller) {
+    if caller.is_empty() || pairs.iter().any(|(name, _)| name == "PATH") {
+        return Ok(pairs);
+    }
+    let of_login = login::environment(ambient, login::DEADLINE);
+    let is_same = |(name, value): &(OsString, OsString)| name == "PATH" && value == caller;
+    if of_login.trouble.is_some() || !of_login.variables.iter().any(is_same) {
         pairs.push(("PATH".to_owned(), caller.to_owned()));
     }
     Ok(pairs)

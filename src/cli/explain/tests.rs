@@ -154,7 +154,7 @@ fn without_failure() -> Vec<Case> {
         ("stops", Process { actor: "client:0".into(), ..process(State::Stopping) }, ""),
         ("stopped by you", stopped("client:1000"), ""),
         ("stopped by another user", stopped("client:1001"), ""),
-        ("stopped by a signal", stopped("signal:SIGHUP"), ""),
+        ("stopped by a signal", stopped("signal:HUP"), ""),
         ("stopped by the rules", stopped("policy"), ""),
         ("started by hand only", Process { autostart: false, ..process(State::Stopped) }, ""),
         ("not started yet", process(State::Stopped), ""),
