@@ -308,6 +308,7 @@ pub(super) fn assemble(link: Link, keeper: Pid, parts: Parts) -> Result<Box<Reac
         poll,
         waker,
         link,
+        link_is_full: false,
         keeper,
         core: Core::default(),
         common: Common {

@@ -53,6 +53,11 @@ impl Link {
         }
     }
 
+    /// Returns whether messages wait for room.
+    pub(super) fn is_full(&self) -> bool {
+        !self.outbox.is_empty()
+    }
+
     /// Returns the next report; `Ok(None)` when the keeper is lost.
     ///
     /// # Errors

@@ -39,6 +39,9 @@ const KEEPER: Token = Token(1);
 pub(super) const STREAMS: usize = 16;
 /// Most events that one poll returns; the rest comes with the next turn.
 const EVENTS_MAX: usize = 256;
+/// Most rounds of one turn: what an action finds out at once (a left-over count, say) is decided on before the
+/// next poll, but never so often that a client or a program waits for it.
+const ROUNDS_MAX: usize = 4;
 /// How long the end of the daemon waits for output that is still under way.
 pub(super) const LAST_OUTPUT_MAX: Duration = Duration::from_secs(5);
 /// How often left-overs are counted where their ends are not told (no subreaper), while somebody waits.
@@ -69,6 +72,8 @@ pub(super) struct Reactor {
     /// Ends the poll, from other threads.
     pub(super) waker: Arc<Waker>,
     pub(super) link: Link,
+    /// Whether the poll tells of room in the connection to the keeper.
+    pub(super) link_is_full: bool,
     pub(super) keeper: Pid,
     pub(super) core: Core,
     /// What is in force; its fleet is empty here, the core has it.
@@ -150,7 +155,24 @@ impl Reactor {
     /// Registers what is always watched.
     pub(super) fn register(&mut self) -> io::Result<()> {
         let fd = self.link.as_fd().as_raw_fd();
-        self.poll.registry().register(&mut SourceFd(&fd), KEEPER, Interest::READABLE | Interest::WRITABLE)
+        self.link_is_full = false;
+        self.poll.registry().register(&mut SourceFd(&fd), KEEPER, Interest::READABLE)
+    }
+
+    /// Sends what waits for the keeper, and asks to be told of room only while there is none: else each message
+    /// that the keeper reads would wake us.
+    fn tend_link(&mut self) {
+        self.link.flush();
+        if self.link.is_full() == self.link_is_full {
+            return;
+        }
+        self.link_is_full = !self.link_is_full;
+        let room = self.link_is_full.then_some(Interest::WRITABLE);
+        let interest = room.map_or(Interest::READABLE, |room| room | Interest::READABLE);
+        let fd = self.link.as_fd().as_raw_fd();
+        if let Err(error) = self.poll.registry().reregister(&mut SourceFd(&fd), KEEPER, interest) {
+            self.log(Level::Critical, &format!("cannot listen to the keeper: {error}"));
+        }
     }
 
     /// How long to sleep: until the next deadline, for ever when there is none, not at all with work left.
@@ -177,7 +199,8 @@ impl Reactor {
         for event in events {
             match event.token() {
                 WAKER => {}
-                KEEPER => self.link.flush(),
+                // Read below; what waits is sent at the end of the turn.
+                KEEPER => {}
                 token if self.control.ready(token, now) => {}
                 token => self.pump.stream_of(token).into_iter().for_each(|stream| self.pump.ready(stream)),
             }
@@ -201,20 +224,25 @@ impl Reactor {
 
     /// Tells the core what happened, and carries out what it decides.
     pub(super) fn decide(&mut self) {
-        let booting = !self.inputs.is_empty();
-        for input in std::mem::take(&mut self.inputs) {
-            self.core.handle(clock::now(), clock::wall(), input);
-            self.carry_out();
+        for _ in 0..ROUNDS_MAX {
+            let told = !self.inputs.is_empty();
+            for input in std::mem::take(&mut self.inputs) {
+                self.core.handle(clock::now(), clock::wall(), input);
+                self.carry_out();
+            }
+            let now = clock::now();
+            if self.core.next_deadline().is_some_and(|due| due <= now) {
+                self.core.handle(now, clock::wall(), Input::Tick);
+                self.carry_out();
+            }
+            self.is_up |= told;
+            self.relog_changed();
+            self.sweep_all();
+            if self.inputs.is_empty() {
+                break;
+            }
         }
-        let now = clock::now();
-        if self.core.next_deadline().is_some_and(|due| due <= now) {
-            self.core.handle(now, clock::wall(), Input::Tick);
-            self.carry_out();
-        }
-        self.is_up |= booting;
-        self.relog_changed();
-        self.sweep_all();
-        self.link.flush();
+        self.tend_link();
         self.lines.flush(&self.disk);
         if self.keeper_wanted_at.is_some_and(|due| due <= clock::now()) {
             self.replace_keeper();

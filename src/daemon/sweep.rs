@@ -55,7 +55,7 @@ impl Sweeper<'_> {
     }
 
     fn orphans(&self) -> Vec<tree::Entry> {
-        let all = if self.scattered { tree::all() } else { tree::children(self.keeper) };
+        let all = if self.scattered { tree::all() } else { tree::children_of_one_thread(self.keeper) };
         let unknown = all.into_iter().filter(|pid| !self.known.contains(pid) && *pid != self.keeper);
         unknown.filter_map(tree::entry).filter(|entry| !entry.zombie).collect()
     }

@@ -24,7 +24,7 @@ pub struct Entry {
     pub started_ticks: u64,
 }
 
-pub use platform::{all, children, entry, tag};
+pub use platform::{all, children, children_of_one_thread, entry, tag};
 
 /// Returns `roots` and everything that descends from them, each once, parents first. Bounded by the table.
 #[must_use]
@@ -46,6 +46,11 @@ pub fn descend(roots: &[Pid]) -> Vec<Pid> {
 mod platform {
     use super::{Entry, Pid, TAG};
     use std::fs;
+    use std::io::{self, Read};
+    use std::path::Path;
+
+    /// Room for the numbers of some hundred children, in bytes; more is read when there are more.
+    const CHILDREN_TEXT_BYTES: usize = 4096;
 
     /// Returns the children of a process, those of all its threads.
     #[must_use]
@@ -56,10 +61,29 @@ mod platform {
         let Ok(tasks) = fs::read_dir(format!("/proc/{parent}/task")) else { return Vec::new() };
         let mut found = Vec::new();
         for task in tasks.flatten() {
-            let Ok(text) = fs::read_to_string(task.path().join("children")) else { return scan(parent) };
-            found.extend(text.split_ascii_whitespace().filter_map(|n| n.parse().ok()).map(Pid));
+            let Ok(children) = read_children(&task.path().join("children")) else { return scan(parent) };
+            found.extend(children);
         }
         found
+    }
+
+    /// Returns the children of a process that has one thread, in half the time.
+    #[must_use]
+    pub fn children_of_one_thread(parent: Pid) -> Vec<Pid> {
+        let path = format!("/proc/{parent}/task/{parent}/children");
+        if crate::sys::portable() {
+            return scan(parent);
+        }
+        read_children(path.as_ref()).unwrap_or_else(|_| scan(parent))
+    }
+
+    fn read_children(path: &Path) -> io::Result<Vec<Pid>> {
+        // The file says that it is empty: read with room from the start, or it is read in crumbs.
+        let mut text = Vec::with_capacity(CHILDREN_TEXT_BYTES);
+        fs::File::open(path)?.read_to_end(&mut text)?;
+        let numbers =
+            text.split(|byte| *byte == b' ').filter_map(|n| std::str::from_utf8(n).ok()?.parse().ok());
+        Ok(numbers.map(Pid).collect())
     }
 
     /// The slow way, for kernels built without the list of children: asks every process for its parent.
@@ -121,6 +145,12 @@ mod platform {
     #[must_use]
     pub fn children(parent: Pid) -> Vec<Pid> {
         all().into_iter().filter(|pid| entry(*pid).is_some_and(|e| e.parent == parent)).collect()
+    }
+
+    /// Returns the children of a process; the number of its threads makes no difference here.
+    #[must_use]
+    pub fn children_of_one_thread(parent: Pid) -> Vec<Pid> {
+        children(parent)
     }
 
     /// Returns every process that can be seen.
@@ -187,6 +217,7 @@ mod tests {
         let pid = Pid(shell.id() as i32);
         let own = Pid(std::process::id() as i32);
         assert!(children(own).contains(&pid));
+        assert_eq!(children_of_one_thread(pid), [grandchild]);
         assert_eq!(descend(&[pid]), [pid, grandchild]);
         if cfg!(target_os = "linux") {
             assert_eq!(tag(pid).as_deref(), Some("9-x"));
