@@ -26,7 +26,7 @@ use crate::model::{Level, Pid};
 use crate::sys::ambient::Ambient;
 use crate::sys::host::RealHost;
 use crate::sys::process::Limited;
-use crate::sys::{clock, fd, identity, memory};
+use crate::sys::{clock, fd, identity};
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -145,7 +145,7 @@ fn first(mut link: Link, keeper: Pid, handed: &HandOver) -> Result<Box<Reactor>,
     }
     reactor.log(Level::Info, &format!("supervisord started with pid {keeper}"));
     reactor.inputs.push_back(Input::Boot);
-    memory::trim();
+    reactor.trim_later();
     Ok(reactor)
 }
 
@@ -309,6 +309,7 @@ pub(super) fn assemble(link: Link, keeper: Pid, parts: Parts) -> Result<Box<Reac
         waker,
         link,
         link_is_full: false,
+        trim_at: None,
         keeper,
         core: Core::default(),
         common: Common {

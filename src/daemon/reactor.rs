@@ -22,7 +22,7 @@ use crate::logs::lines::Lines;
 use crate::logs::pump::Pump;
 use crate::model::spec::{FleetSpec, Settings};
 use crate::model::{Level, Pid, ProcessId, RunId, Signal, Time, WallTime};
-use crate::sys::clock;
+use crate::sys::{clock, memory};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 use std::collections::{BTreeMap, VecDeque};
@@ -39,6 +39,8 @@ const KEEPER: Token = Token(1);
 pub(super) const STREAMS: usize = 16;
 /// Most events that one poll returns; the rest comes with the next turn.
 const EVENTS_MAX: usize = 256;
+/// How long after a configuration came into force its programs have started, and what that needed is free.
+const CALM_AFTER: Duration = Duration::from_secs(1);
 /// Most rounds of one turn: what an action finds out at once (a left-over count, say) is decided on before the
 /// next poll, but never so often that a client or a program waits for it.
 const ROUNDS_MAX: usize = 4;
@@ -113,6 +115,8 @@ pub(super) struct Reactor {
     /// Runs whose descriptors did not arrive, and when they are asked for again.
     pub(super) fetches: Vec<(RunId, Streams)>,
     pub(super) fetch_at: Option<Time>,
+    /// When memory that was needed for a moment goes back to the system.
+    pub(super) trim_at: Option<Time>,
     /// The control API.
     pub(super) control: Control,
     pub(super) jobs: Jobs,
@@ -181,7 +185,7 @@ impl Reactor {
             return Some(Duration::ZERO);
         }
         let end = self.exit.map(|(_, due)| due);
-        let own = [self.look_again_at, self.fetch_at, self.keeper_wanted_at, end];
+        let own = [self.look_again_at, self.fetch_at, self.keeper_wanted_at, self.trim_at, end];
         let due = own.into_iter().chain([
             self.core.next_deadline(),
             self.pump.next_deadline(),
@@ -220,6 +224,15 @@ impl Reactor {
         }
         self.look_again(now);
         self.fetch_due();
+        if self.trim_at.is_some_and(|due| due <= now) {
+            self.trim_at = None;
+            memory::trim();
+        }
+    }
+
+    /// Gives memory back once what just came into force has settled.
+    pub(super) fn trim_later(&mut self) {
+        self.trim_at = Some(clock::now().after(CALM_AFTER));
     }
 
     /// Tells the core what happened, and carries out what it decides.

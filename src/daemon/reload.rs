@@ -11,7 +11,6 @@ use crate::logs::lines::Lines;
 use crate::model::spec::{FleetSpec, Settings};
 use crate::model::{Level, Signal};
 use crate::sys::host::RealHost;
-use crate::sys::memory;
 
 /// Returns the settings in force from the state file, their fleet included.
 fn activated_settings(store: &Store) -> Option<Settings> {
@@ -52,6 +51,7 @@ impl Reactor {
 
     /// Takes in a configuration that was read: a bad one changes nothing.
     pub(super) fn loaded(&mut self, purpose: Purpose, loaded: Loaded) {
+        self.trim_later();
         if let Purpose::Client { client, verb, groups } = purpose {
             return self.loaded_for(client, verb, &groups, loaded);
         }
@@ -134,7 +134,7 @@ impl Reactor {
         self.log(Level::Info, &format!("supervisord started with pid {keeper}"));
         self.is_up = false;
         self.inputs.push_back(Input::Boot);
-        memory::trim();
+        self.trim_later();
     }
 
     fn reopen_main_log(&mut self, settings: &crate::model::spec::Settings) {

@@ -13,8 +13,8 @@ use crate::keeper::protocol::{Report, Request};
 use crate::logs::pool::Pool;
 use crate::model::spec::{FleetSpec, Settings};
 use crate::model::{Level, Pid, ProcessId, ProcessRecord, RunId, Signal};
+use crate::sys::clock;
 use crate::sys::process::Limited;
-use crate::sys::{clock, memory};
 use std::os::fd::OwnedFd;
 
 /// Restores everything from what the keeper held.
@@ -47,7 +47,7 @@ pub(super) fn resume(
     reactor.store = Some(store);
     reactor.rebind_sockets(&mut handed);
     take_over(&mut reactor, handed);
-    memory::trim();
+    reactor.trim_later();
     Ok(reactor)
 }
 
