@@ -89,6 +89,8 @@ fn reason(result: &ProcessResult) -> String {
         ("", "") => "refused".to_owned(),
         (words, "") => words.to_owned(),
         ("", text) => text.to_owned(),
+        // The daemon can say no more about it than the table does.
+        (words, _) if result.status == ResultStatus::TimedOut => words.to_owned(),
         (words, text) if words == text => words.to_owned(),
         (words, text) => format!("{words}: {text}"),
     }
@@ -177,6 +179,7 @@ mod tests {
             (ResultStatus::SpawnError, "spawn error", "spawn error"),
             (ResultStatus::Refused, "command at '/' is a directory", "command at '/' is a directory"),
             (ResultStatus::NotRunning, "", "not running"),
+            (ResultStatus::TimedOut, "the time is over", "timed out, it goes on in the background"),
         ] {
             assert_eq!(reason(&result(status, text)), expected);
         }

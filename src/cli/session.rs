@@ -15,14 +15,15 @@ use std::cell::OnceCell;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// The longest wait for a daemon that another command is starting at this moment.
-const RACE_TIMEOUT: Duration = Duration::from_secs(3);
+/// The longest wait for a daemon that is there and has no socket: another command is starting it at this moment, or
+/// somebody wiped its directories and it is binding them again. Either takes well below a second on an idle machine.
+const RACE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long until it is tried again.
 const RACE_PAUSE: Duration = Duration::from_millis(20);
 
 /// What visord says when there is one already.
-const ALREADY_RUNNING: &str = "already running";
+const ALREADY_RUNNING: &str = "already runs";
 
 /// Variables that batch systems set in their jobs: a daemon started there would be killed with the job.
 const BATCH_VARIABLES: [&str; 3] = ["SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID"];
@@ -57,7 +58,7 @@ impl Session {
     /// # Errors
     /// When there is none.
     pub fn connect(&self) -> Result<Connection, Problem> {
-        self.places()?.connect().map_err(|unreachable| self.absent(&unreachable))
+        reach(&self.places()?).map_err(|unreachable| self.absent(&unreachable))
     }
 
     /// Returns a connection to the daemon, which is started where there is none and that may be.
@@ -66,7 +67,7 @@ impl Session {
     /// When there is none and none can be started.
     pub fn connect_or_start(&self, here: bool) -> Result<Connection, Problem> {
         let places = self.places()?;
-        let unreachable = match places.connect() {
+        let unreachable = match reach(&places) {
             Ok(connection) => return Ok(connection),
             Err(unreachable) => unreachable,
         };
@@ -123,7 +124,7 @@ impl Session {
     pub fn absent(&self, unreachable: &Unreachable) -> Problem {
         let help = match (&self.config, &self.socket) {
             _ if unreachable.pid.is_some() => {
-                "it binds its sockets again within a second: try again".to_owned()
+                "its sockets are gone: visord binds them again by itself, try again".to_owned()
             }
             (_, Some(_)) => "name the socket of a daemon that runs, or leave --socket out".to_owned(),
             (Some(file), None) => format!("start it: visord -c {}", file.display()),
@@ -136,22 +137,34 @@ impl Session {
     fn await_start(&self, places: &Places, launched: &Launched) -> Result<Connection, Problem> {
         // Somebody else may have been faster, and not be there yet.
         let comes = launched.status.success() || launched.words.contains(ALREADY_RUNNING);
-        let since = Instant::now();
-        let unreachable = loop {
-            match places.connect_to_bound() {
-                Ok(connection) => return Ok(connection),
-                Err(_) if comes && since.elapsed() < RACE_TIMEOUT => wait::pause(RACE_PAUSE),
-                Err(_) => match places.connect() {
-                    Ok(connection) => return Ok(connection),
-                    Err(unreachable) => break unreachable,
-                },
-            }
+        let timeout = if comes { RACE_TIMEOUT } else { Duration::ZERO };
+        let unreachable = match await_socket(places, timeout).or_else(|_| places.connect()) {
+            Ok(connection) => return Ok(connection),
+            Err(unreachable) => unreachable,
         };
         if comes {
             return Err(self.absent(&unreachable));
         }
         let text = format!("error: visord does not start ({})\n{}", launched.status, launched.words);
         Err(Problem::new(exit::ABSENT, text.trim_end()))
+    }
+}
+
+/// Connects to a daemon; one that runs and has no socket is waited for.
+fn reach(places: &Places) -> Result<Connection, Unreachable> {
+    places.connect().or_else(|unreachable| match unreachable.pid {
+        Some(_) => await_socket(places, RACE_TIMEOUT).map_err(|_| unreachable),
+        None => Err(unreachable),
+    })
+}
+
+fn await_socket(places: &Places, timeout: Duration) -> Result<Connection, Unreachable> {
+    let since = Instant::now();
+    loop {
+        match places.connect_to_bound() {
+            Err(_) if since.elapsed() < timeout => wait::pause(RACE_PAUSE),
+            reached => return reached,
+        }
     }
 }
 

@@ -124,7 +124,7 @@ fn who_comes_second_uses_the_daemon_of_who_came_first() {
     let bench = Bench::empty();
     let _server = hidden(&bench);
     let (_bin, visorctl) =
-        with_visord(&bench, &format!("{APPEAR}; echo 'Error: already running' >&2; exit 2"));
+        with_visord(&bench, &format!("{APPEAR}; echo 'Error: visord already runs' >&2; exit 2"));
     let said = said(bench.program(&visorctl, &["start", "stopped"]).env_remove("VISOR_NO_SPAWN"));
     assert_eq!((said.out.as_str(), said.err.as_str(), said.code), ("stopped: started\n", "", 0));
 }

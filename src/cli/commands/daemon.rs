@@ -97,13 +97,22 @@ fn lines(daemon: &Daemon) -> Vec<String> {
         line("visord", &format!("{}, {}", daemon.version, daemon.phase.replace('_', " "))),
         line("pid", &format!("{} (reactor {})", daemon.pid, daemon.reactor_pid)),
         line("instance", &daemon.instance),
-        line("configuration", &format!("{} ({} files): {state}", daemon.config.file, daemon.config.files)),
+        line("configuration", &format!("{}: {state}", files(daemon))),
     ];
     lines.extend(daemon.config.problems.iter().map(|problem| line("", problem)));
     lines.extend(daemon.sockets.iter().map(|socket| line("socket", socket)));
     lines.push(line("lock", &daemon.lock));
     lines.push(line("log", &daemon.log));
     lines
+}
+
+/// Names the main file, which a user's own daemon need not have, and how many files were read.
+fn files(daemon: &Daemon) -> String {
+    let count = match daemon.config.files {
+        1 => "1 file".to_owned(),
+        count => format!("{count} files"),
+    };
+    if daemon.config.file.is_empty() { count } else { format!("{} ({count})", daemon.config.file) }
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ pub fn run(args: &Args, session: &Session) -> Outcome {
     }
     let reply = connection.fetch(&target).map_err(|failure| problem(failure, &asked.name))?;
     let mut shown = session.screen.bytes(&reply.body).into_owned();
-    if !shown.ends_with(b"\n") {
+    if !shown.is_empty() && !shown.ends_with(b"\n") {
         shown.push(b'\n');
     }
     session.screen.ready(&shown);

@@ -151,11 +151,11 @@ fn signal(exit: &Exit) -> Option<&str> {
 fn lifetime(process: &Process) -> String {
     let seconds = process.stopped_unix - process.started_unix;
     let is_early = matches!(process.state, State::Backoff | State::Fatal);
-    if is_early && process.started_unix > 0.0 && (0.0..3600.0).contains(&seconds) {
-        format!(", {seconds:.1} s after its start: too early to count as running (startsecs)")
-    } else {
-        String::new()
+    if !is_early || process.started_unix <= 0.0 || !(0.0..3600.0).contains(&seconds) {
+        return String::new();
     }
+    let when = if seconds < 0.1 { "at once".to_owned() } else { format!("{seconds:.1} s after its start") };
+    format!(", {when}: too early to count as running (startsecs)")
 }
 
 #[cfg(test)]
