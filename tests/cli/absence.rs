@@ -145,7 +145,7 @@ fn a_daemon_that_does_not_start_is_told_in_its_words() {
 #[test]
 fn no_daemon_is_started_where_none_is_wanted() {
     let bench = Bench::empty();
-    let (_bin, visorctl) = with_visord(&bench, "touch \"$D/started\"");
+    let (_bin, visorctl) = with_visord(&bench, "touch \"$D/started\"; exit 2");
     fs::write(bench.dir().join("c.conf"), "[supervisord]\n").expect("a file");
     let started = || bench.dir().join("started").exists();
     for words in [

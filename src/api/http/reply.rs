@@ -1,6 +1,6 @@
 //! The server's side of writing: heads, whole replies, streams and server-sent events.
 //!
-//! Writes into a buffer of the caller, who sends it as far as the client reads. Example: [`write`] for a reply
+//! Writes into a buffer of the caller, who sends it as far as the client reads. Example: [`write()`] for a reply
 //! whose length is known; [`begin_stream`], then [`Framing::write`] for a log that is followed.
 
 use super::Version;

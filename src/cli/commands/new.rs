@@ -27,7 +27,7 @@ const BYTES: usize = 4096;
 /// What a shell would act on.
 const SHELL_LETTERS: &str = "|&;<>()$`*?[]{}!~\"'\\";
 
-/// Make a program from a command: new NAME [options] -- COMMAND...
+/// Make a program from a command: new NAME -- COMMAND...
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// What to call it
