@@ -9,6 +9,7 @@ use super::link::Link;
 use super::options::{self, Options};
 use super::reactor::{Job, Reactor, STREAMS, WAKER};
 use super::runs::Runs;
+use super::sweep::Strays;
 use super::{auto_logs, outcome, pidfile, unbuilt};
 use crate::api::v1;
 use crate::config::{self, Loaded};
@@ -310,6 +311,7 @@ pub(super) fn assemble(link: Link, keeper: Pid, parts: Parts) -> Result<Box<Reac
         link,
         link_is_full: false,
         trim_at: None,
+        strays: Strays::default(),
         keeper,
         core: Core::default(),
         common: Common {

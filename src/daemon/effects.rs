@@ -12,7 +12,7 @@ use crate::logs::sink::StreamId;
 use crate::logs::sink::{SinkId, SinkSpec};
 use crate::model::spec::{LogTarget, ProcessSpec, StreamSpec};
 use crate::model::{Level, ProcessId, RunId, Signal};
-use crate::sys::clock;
+use crate::sys::{clock, tree};
 use std::io;
 use std::sync::Arc;
 
@@ -31,6 +31,7 @@ pub(super) fn perform(reactor: &mut Reactor, action: Action) {
         Action::GroupRemoved(group) => reactor.group_went(&group),
         Action::Reply { id, reply } => reactor.take_reply(id, &reply),
         Action::Finish(Finish::Exit) => {
+            reactor.sweep(&[]);
             reactor.forget_all();
             reactor.exit = Some((super::outcome::OK, clock::now().after(LAST_OUTPUT_MAX)));
         }
@@ -134,10 +135,32 @@ impl Reactor {
         let mut known = self.runs.alive();
         known.insert(crate::sys::process::own_pid());
         let tag = |run| self.common.tag(run);
-        let found = Sweeper { keeper: self.keeper, scattered: self.scattered, known: &known, tag: &tag }
-            .sweep(&targets);
+        let sweeper = Sweeper { keeper: self.keeper, scattered: self.scattered, known: &known, tag: &tag };
+        let orphans = sweeper.orphans();
+        let found = sweeper.sweep(&targets, &orphans);
+        self.name_strays(&orphans, &targets);
         let count = |run: &RunId| found.get(run).map_or(0, |left| left.len() as u32);
         wanted.iter().map(|(run, _)| (*run, count(run))).collect()
+    }
+
+    /// Tells of what a program left behind without a mark: it cannot be told from whom it came, and is left alone.
+    fn name_strays(&mut self, orphans: &[tree::Entry], targets: &[Target]) {
+        // Where orphans scatter, those looked at are all processes of the machine; and a child that was asked for
+        // bears no mark before it executes its program.
+        if orphans.is_empty() || self.scattered || self.runs.table.values().any(|run| run.asked) {
+            return;
+        }
+        let mut leaders = self.runs.alive();
+        leaders.extend(targets.iter().map(|target| target.main));
+        for stray in self.strays.new_ones(orphans, &self.common.token, &leaders) {
+            let name = tree::name(stray.pid).unwrap_or_default().escape_default().to_string();
+            let pid = stray.pid;
+            let text = format!(
+                "process {pid} ({name}) was left behind by a program and bears no mark of it: it is not \
+                 stopped; kill {pid} ends it"
+            );
+            self.log(Level::Warn, &text);
+        }
     }
 
     /// Counts the left-overs that somebody waits for once more, and tells the core what changed.

@@ -10,6 +10,7 @@ use super::options::Options;
 use super::runs::Runs;
 use super::sockets::Sockets;
 use super::store::Store;
+use super::sweep::Strays;
 use crate::api::v1;
 use crate::config::Loaded;
 use crate::core::{Action, Core, Input, SpawnError};
@@ -95,6 +96,7 @@ pub(super) struct Reactor {
     /// Counts of left-overs that the core asked for in this turn.
     pub(super) sweeps: Vec<(RunId, Option<Signal>)>,
     pub(super) look_again_at: Option<Time>,
+    pub(super) strays: Strays,
     /// A checked configuration that waits until everything is stopped.
     pub(super) next: Option<Box<Loaded>>,
     /// Whether the configuration is being read again, and whether somebody asked once more meanwhile.

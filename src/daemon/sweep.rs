@@ -34,8 +34,7 @@ pub(super) struct Sweeper<'a> {
 
 impl Sweeper<'_> {
     /// Returns for each target the processes of its tree, the main one left out, and signals them as asked.
-    pub(super) fn sweep(&self, targets: &[Target]) -> BTreeMap<RunId, Vec<Pid>> {
-        let orphans = self.orphans();
+    pub(super) fn sweep(&self, targets: &[Target], orphans: &[tree::Entry]) -> BTreeMap<RunId, Vec<Pid>> {
         let mut found = BTreeMap::new();
         for target in targets {
             let mut roots: Vec<Pid> =
@@ -54,7 +53,8 @@ impl Sweeper<'_> {
         found
     }
 
-    fn orphans(&self) -> Vec<tree::Entry> {
+    /// Returns what became the keeper's child without being the main process of a run.
+    pub(super) fn orphans(&self) -> Vec<tree::Entry> {
         let all = if self.scattered { tree::all() } else { tree::children_of_one_thread(self.keeper) };
         let unknown = all.into_iter().filter(|pid| !self.known.contains(pid) && *pid != self.keeper);
         unknown.filter_map(tree::entry).filter(|entry| !entry.zombie).collect()
@@ -63,5 +63,34 @@ impl Sweeper<'_> {
     fn belongs(&self, orphan: &tree::Entry, target: &Target) -> bool {
         let tagged = || tree::tag(orphan.pid).is_some_and(|tag| tag == (self.tag)(target.run));
         orphan.session == target.main || tagged()
+    }
+}
+
+/// Orphans that were looked at once: those that are nobody's we know are told of, and that once.
+#[derive(Default)]
+pub(super) struct Strays {
+    seen: BTreeSet<(Pid, u64)>,
+}
+
+impl Strays {
+    /// Takes in the orphans of the moment, and returns those that are new and bear no mark of a run: no tag that
+    /// begins with the daemon's `token`, and no session that one of the `known` processes leads.
+    pub(super) fn new_ones(
+        &mut self,
+        orphans: &[tree::Entry],
+        token: &str,
+        known: &BTreeSet<Pid>,
+    ) -> Vec<tree::Entry> {
+        let key = |orphan: &tree::Entry| (orphan.pid, orphan.started_ticks);
+        let now: BTreeSet<_> = orphans.iter().map(key).collect();
+        let is_stray = |orphan: &&tree::Entry| {
+            !self.seen.contains(&key(orphan))
+                && !known.contains(&orphan.session)
+                && tree::tag(orphan.pid).is_none_or(|tag| !tag.starts_with(token))
+        };
+        let strays = orphans.iter().filter(is_stray).copied().collect();
+        // Never more than there are orphans.
+        self.seen = now;
+        strays
     }
 }

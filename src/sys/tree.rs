@@ -24,7 +24,7 @@ pub struct Entry {
     pub started_ticks: u64,
 }
 
-pub use platform::{all, children, children_of_one_thread, entry, tag};
+pub use platform::{all, children, children_of_one_thread, entry, name, tag};
 
 /// Returns `roots` and everything that descends from them, each once, parents first. Bounded by the table.
 #[must_use]
@@ -124,6 +124,13 @@ mod platform {
         number()
     }
 
+    /// Returns the name that a process shows in the process table; it may say anything.
+    #[must_use]
+    pub fn name(pid: Pid) -> Option<String> {
+        let name = fs::read(format!("/proc/{pid}/comm")).ok()?;
+        Some(String::from_utf8_lossy(&name).trim_end().to_owned())
+    }
+
     /// Returns the value of [`TAG`] in the environment a process was started with, where it can be read.
     #[must_use]
     pub fn tag(pid: Pid) -> Option<String> {
@@ -187,6 +194,18 @@ mod platform {
         })
     }
 
+    /// Returns the name that a process shows in the process table; it may say anything.
+    #[must_use]
+    pub fn name(pid: Pid) -> Option<String> {
+        /// Longest name that the system keeps, in bytes (`2 * MAXCOMLEN` of sys/param.h).
+        const NAME_MAX_BYTES: usize = 32;
+        let mut name = [0_u8; NAME_MAX_BYTES];
+        // SAFETY: pointer and size describe the array, which the call fills.
+        let length = unsafe { libc::proc_name(pid.0, name.as_mut_ptr().cast(), NAME_MAX_BYTES as u32) };
+        let length = usize::try_from(length).ok().filter(|length| *length > 0)?;
+        Some(String::from_utf8_lossy(name.get(..length)?).into_owned())
+    }
+
     /// Returns nothing: an environment cannot be read here without parsing the argument area, and session
     /// and parentage find the tree.
     #[must_use]
@@ -221,6 +240,7 @@ mod tests {
         assert_eq!(descend(&[pid]), [pid, grandchild]);
         if cfg!(target_os = "linux") {
             assert_eq!(tag(pid).as_deref(), Some("9-x"));
+            assert_eq!(name(grandchild).as_deref(), Some("sleep"));
         }
         let entry = entry(pid).map(|e| (e.parent, e.zombie));
         assert_eq!(entry, Some((own, false)));

@@ -60,6 +60,10 @@ impl Sandbox {
         let mark = format!("{}.{}", std::process::id(), SERIAL.fetch_add(1, Ordering::Relaxed));
         let sandbox = Sandbox { dir, who, mark };
         sandbox.own(sandbox.dir());
+        for name in ["run", "tmp"] {
+            fs::create_dir(sandbox.path(name)).expect("a directory");
+            fs::set_permissions(sandbox.path(name), fs::Permissions::from_mode(0o1777)).expect("chmod");
+        }
         sandbox
     }
 

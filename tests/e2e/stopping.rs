@@ -47,6 +47,33 @@ fn a_tree_with_setsid_escapees_is_stopped_whole() {
 }
 
 #[test]
+fn a_left_over_that_hid_its_origin_is_named_and_left_alone() {
+    if !ours("strays are named") || cfg!(not(target_os = "linux")) {
+        return;
+    }
+    let daemon = Setup::new("strays")
+        .file("hide.sh", "(env -i setsid sh -c 'echo $$ > stray.pid; exec sleep 1007' &)\nexec sleep 1008\n")
+        .start(
+            "[program:tree]\ncommand=bash hide.sh\nstartsecs=0\nautorestart=false\n\
+             [program:other]\ncommand=sleep 1009\nstartsecs=0\n",
+        );
+    let stray: i32 = wait::until(LONG, "the stray", || {
+        let pid = daemon.sandbox.read("stray.pid").trim().parse().ok()?;
+        (proc::command_line(pid).last()? == "1007").then_some(pid)
+    });
+    proc::signal(daemon.pid_of("tree"), Signal::SIGKILL);
+    let named = format!("process {stray} (sleep) was left behind by a program and bears no mark of it");
+    let told = daemon.wait_for(&named);
+    proc::signal(daemon.pid_of("other"), Signal::SIGKILL);
+    daemon.wait_after(told, "spawned: 'other'");
+    assert!(proc::alive(stray));
+    proc::signal(stray, Signal::SIGKILL);
+    wait::until(LONG, "its end", || (!proc::alive(stray)).then_some(()));
+    let lines = daemon.stop();
+    assert_eq!(lines.iter().filter(|line| line.contains(&named)).count(), 1, "it is told of once");
+}
+
+#[test]
 fn left_overs_of_a_crashed_program_are_cleaned_up_before_its_restart() {
     if !ours("left-overs are cleaned before a restart") {
         return;
