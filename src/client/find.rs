@@ -6,6 +6,7 @@
 
 use super::http::Connection;
 use crate::model::Instance;
+use crate::model::instance::LockNote;
 use crate::sys::ambient::{Ambient, Candidate};
 use crate::sys::runtime_dir::{self, Missing};
 use crate::sys::{listen, locald, state_dir};
@@ -87,7 +88,10 @@ impl Places {
             Err(unreachable) => unreachable,
         };
         let Places::Known(instance, ambient) = self else { return Err(unreachable) };
-        for found in locald::find(&instance.lock_name(), ambient.uid) {
+        let config = config_of(*instance, ambient);
+        let is_meant = |note: &LockNote| config.as_ref().is_none_or(|config| note.config == *config);
+        let running = locald::find(&instance.lock_name(), ambient.uid).into_iter();
+        for found in running.filter(|found| is_meant(&found.note)) {
             unreachable.pid = Some(found.pid.0);
             for socket in found.sockets {
                 match attempt(&socket, listen::connect_path(&socket, CONNECT_TIMEOUT), ambient.uid) {
@@ -129,6 +133,13 @@ impl Places {
         }
         Err(unreachable)
     }
+}
+
+/// Returns the directory of the configuration that the daemon must have: a user with two (`XDG_CONFIG_HOME`) has two
+/// daemons of one name. In classic mode the name says which file it is.
+fn config_of(instance: Instance, ambient: &Ambient) -> Option<PathBuf> {
+    let root = ambient.config_root().filter(|_| instance == Instance::Default)?;
+    Some(root.canonicalize().unwrap_or(root))
 }
 
 fn reach(candidate: &Candidate, instance: Instance, ambient: &Ambient) -> Result<Connection, Attempt> {
