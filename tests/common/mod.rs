@@ -17,5 +17,6 @@ pub(crate) mod proc;
 pub(crate) mod sandbox;
 pub(crate) mod wait;
 
+#[allow(unused_imports, reason = "not every test binary has a daemon in the foreground")]
 pub(crate) use daemon::Daemon;
 pub(crate) use sandbox::{Sandbox, Who};

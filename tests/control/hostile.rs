@@ -1,0 +1,228 @@
+//! Those who must not get in: other users. Those who must not get in the way: half-open, silent, never-reading and
+//! oversized clients, and clients that send garbage.
+
+use super::account::{Account, allowed, run};
+use super::raw;
+use crate::common::wait::{self, LONG};
+use crate::common::{need, proc};
+use nix::sys::signal::Signal;
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A user who is neither root nor the owner.
+const STRANGER: u32 = 61_997;
+
+/// Every endpoint: method and target.
+const ENDPOINTS: [&str; 19] = [
+    "GET /v1/version",
+    "GET /v1/status",
+    "GET /v1/avail",
+    "GET /v1/events",
+    "GET /v1/log?name=web",
+    "GET /v1/log?name=web&follow=1",
+    "GET /v1/mainlog",
+    "POST /v1/start",
+    "POST /v1/stop",
+    "POST /v1/restart",
+    "POST /v1/signal",
+    "POST /v1/wait",
+    "POST /v1/clear",
+    "POST /v1/reread",
+    "POST /v1/update",
+    "POST /v1/add",
+    "POST /v1/remove",
+    "POST /v1/stdin?name=web",
+    "POST /v1/shutdown",
+];
+
+/// Sends each line of its arguments as a request with a body that every verb takes, and prints the status lines.
+const ASKER: &str = r#"
+import socket, sys
+body = b'{"names":["all"],"groups":[],"signal":"KILL"}'
+for line in sys.argv[2:]:
+    s = socket.socket(socket.AF_UNIX)
+    s.settimeout(20)
+    s.connect(sys.argv[1])
+    reply = b""
+    try:
+        s.sendall(line.encode() + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+    except OSError:
+        pass
+    try:
+        while True:
+            piece = s.recv(4096)
+            if not piece: break
+            reply += piece
+    except ConnectionResetError:
+        pass
+    print(line, "=>", reply.split(b"\r\n")[0].decode(), flush=True)
+"#;
+
+#[test]
+fn another_user_is_refused_at_every_endpoint_even_with_an_open_socket() {
+    if !need::root() {
+        return;
+    }
+    let account = Account::new("stranger");
+    account.program("web", "command=sleep 1000\nstartsecs=0");
+    account.start();
+    let (web, socket) = (account.running("web"), account.socket());
+    let open = |path: &std::path::Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("chmod by root");
+    };
+    open(&socket, 0o666);
+    open(socket.parent().expect("a directory"), 0o755);
+    let as_stranger = |program: &std::path::Path| {
+        let mut command = Command::new(program);
+        command.current_dir("/").uid(STRANGER).gid(STRANGER);
+        command
+    };
+    let mut asker = as_stranger("/usr/bin/python3".as_ref());
+    asker.args(["-c", ASKER]).arg(&socket).args(ENDPOINTS);
+    let output = run(asker);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(text.lines().count(), ENDPOINTS.len(), "{output:?}");
+    assert!(text.lines().all(|line| line.contains("=> HTTP/1.1 403")), "{text}");
+    let mut client = as_stranger(&account.visorctl());
+    client.arg("--socket").arg(&socket).arg("status");
+    let refused = run(client);
+    assert_eq!(refused.status.code(), Some(4), "the client does not talk to a stranger either: {refused:?}");
+    account.wait_log(&format!("of user {STRANGER}"));
+    assert_eq!(account.running("web"), web);
+    account.shutdown();
+}
+
+#[test]
+fn half_open_clients_hinder_neither_the_owner_nor_a_restart() {
+    let account = Account::new("half-open");
+    account.program("web", "command=sleep 1000\nstartsecs=0");
+    let mut start = account.sandbox.command("prlimit");
+    start.arg("--nofile=256:256").arg(account.visorctl()).args(["daemon", "start"]);
+    assert!(run(start).status.success());
+    let (web, socket) = (account.running("web"), account.socket());
+    let limit = allowed(&account, Duration::from_secs(1));
+    let half_open: Vec<UnixStream> = (0..400)
+        .map(|_| {
+            let mut stream = raw::connect(&socket);
+            // Some are turned away at once.
+            let _ = stream.write_all(b"GET /v1/status HT");
+            stream
+        })
+        .collect();
+    for _ in 0..3 {
+        let since = Instant::now();
+        assert_eq!(account.pid("web"), web);
+        let took = since.elapsed();
+        eprintln!("the owner was answered after {took:?} (allowed {limit:?})");
+        assert!(took < limit, "the owner waited {took:?}");
+    }
+    proc::signal(web, Signal::SIGKILL);
+    wait::until(LONG, "the restart", || (account.running("web") != web).then_some(()));
+    drop(half_open);
+    account.shutdown();
+}
+
+#[test]
+fn a_client_that_never_reads_costs_no_memory() {
+    let account = Account::new("unread");
+    account
+        .program("flood", "command=yes\nstartsecs=0\nstdout_logfile_maxbytes=1MB\nstdout_logfile_backups=1");
+    account.start();
+    account.running("flood");
+    let reactor = account.reactor();
+    let memory = || -> u64 {
+        let text = proc::status(reactor, "VmRSS").unwrap_or_default();
+        text.trim_end_matches(" kB").trim().parse().expect("a size")
+    };
+    let _unread = raw::stream(&account.socket(), "/v1/log?name=flood&follow=1");
+    // It has taken what it may hold for a slow reader by then.
+    wait::pass(Duration::from_secs(1));
+    let before = memory();
+    wait::throughout(Duration::from_secs(need::by_ring(3, 30)), || {
+        let now = memory();
+        (now > before + 4096).then(|| format!("grew from {before} kB to {now} kB"))
+    });
+    assert_eq!(account.told(&["pid"]).0, 0);
+    account.shutdown();
+}
+
+#[test]
+fn what_is_too_large_or_no_request_is_refused_and_closed() {
+    let account = Account::new("garbage");
+    account.start();
+    let socket = account.socket();
+    let long_head = format!("GET /v1/status HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(1 << 20));
+    let many_heads = format!("GET /v1/status HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(1 << 14));
+    let long_body = "POST /v1/start HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n{".to_owned();
+    let half_chunk =
+        "POST /v1/start HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n".to_owned();
+    for (bytes, expected) in [
+        (long_head, "431"),
+        (many_heads, "431"),
+        (long_body, "413"),
+        (half_chunk, "400"),
+        ("\x16\x03\x01\x02\r\n\r\n".to_owned(), "400"),
+        ("GET /v1/status\r\n\r\n".to_owned(), "400"),
+        ("GET /v1/nothing HTTP/1.1\r\nConnection: close\r\n\r\n".to_owned(), "404"),
+        ("POST /v1/start HTTP/1.1\r\nConnection: close\r\nContent-Length: 1\r\n\r\n{".to_owned(), "400"),
+    ] {
+        let reply = raw::exchange(&socket, bytes.as_bytes());
+        assert_eq!(raw::status(&reply), expected, "{:?}: {reply}", &bytes[..40.min(bytes.len())]);
+        assert!(reply.contains("\"error\""), "{reply}");
+    }
+    assert!(raw::get(&socket, "/v1/version").contains("\"api\":1"));
+    account.shutdown();
+}
+
+#[test]
+fn a_request_that_never_ends_is_given_up_and_idle_connections_are_not() {
+    let account = Account::new("slow");
+    account.start();
+    let socket = account.socket();
+    let _idle = raw::connect(&socket);
+    let since = Instant::now();
+    let reply = raw::exchange(&socket, b"GET /v1/status HTTP/1.1\r\nHost:");
+    assert_eq!(raw::status(&reply), "408", "{reply}");
+    assert!(since.elapsed() > Duration::from_secs(9), "closed after {:?}", since.elapsed());
+    account.shutdown();
+}
+
+/// Answers every connection with what the daemon would say, until it is killed.
+const IMPOSTOR: &str = r#"
+import os, socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.bind(sys.argv[1])
+os.chmod(sys.argv[1], 0o666)
+s.listen()
+print("ready", flush=True)
+while True:
+    c = s.accept()[0]
+    body = b'{"version":"0.1.0","api":1,"pid":1,"reactor_pid":1,"instance":"default"}'
+    try: c.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+    except OSError: pass
+    c.close()
+"#;
+
+#[test]
+fn a_server_of_another_user_is_not_believed() {
+    if !need::root() {
+        return;
+    }
+    let account = Account::new("impostor");
+    let socket = account.sandbox.text("tmp/impostor.sock");
+    let mut server = account.sandbox.root_command("/usr/bin/python3");
+    server.uid(STRANGER).gid(STRANGER).args(["-c", IMPOSTOR, &socket]);
+    let mut server = server.stdout(Stdio::piped()).spawn().expect("python runs");
+    let mut ready = String::new();
+    BufReader::new(server.stdout.take().expect("a pipe")).read_line(&mut ready).expect("a line");
+    let (code, out, err) = account.told(&["--socket", &socket, "pid"]);
+    server.kill().expect("our own child");
+    server.wait().expect("our own child");
+    assert_eq!((code, out.as_str()), (4, ""), "{err}");
+    assert!(err.contains(&STRANGER.to_string()), "{err}");
+}
