@@ -130,11 +130,13 @@ fn follow(args: &Args, session: &Session, names: &[String], channel: &str) -> Re
     while !followed.is_empty() {
         for index in ready(&followed)?.into_iter().rev() {
             let each = &mut followed[index];
-            let piece = each.stream.read().unwrap_or_default();
-            if !each.say(session, &piece, lines) {
+            let read = each.stream.read();
+            // A connection that breaks in the middle is an end too: whoever served it has died.
+            let is_over = read.is_err() || each.stream.has_ended();
+            if !each.say(session, &read.unwrap_or_default(), lines) {
                 return Ok(code);
             }
-            if piece.is_empty() && each.stream.has_ended() || each.is_broken() {
+            if is_over {
                 followed.remove(index);
             }
         }
@@ -156,10 +158,6 @@ impl Followed {
         let mut out = Vec::new();
         self.voice.feed(piece, &mut out);
         session.screen.stream(&out)
-    }
-
-    fn is_broken(&self) -> bool {
-        self.stream.has_ended()
     }
 }
 
