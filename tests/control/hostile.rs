@@ -165,7 +165,7 @@ fn what_is_too_large_or_no_request_is_refused_and_closed() {
         (long_head, "431"),
         (many_heads, "431"),
         (long_body, "413"),
-        (half_chunk, "400"),
+        (half_chunk, "411"),
         ("\x16\x03\x01\x02\r\n\r\n".to_owned(), "400"),
         ("GET /v1/status\r\n\r\n".to_owned(), "400"),
         ("GET /v1/nothing HTTP/1.1\r\nConnection: close\r\n\r\n".to_owned(), "404"),
