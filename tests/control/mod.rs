@@ -2,5 +2,8 @@
 
 mod account;
 mod hostile;
+mod race;
 mod raw;
+mod reload;
 mod sockets;
+mod verbs;

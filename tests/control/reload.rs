@@ -1,0 +1,96 @@
+//! `reread`, `update`, `add`, `remove` and `avail`: only what changed is touched.
+
+use super::account::Account;
+use crate::common::proc;
+
+const WEB: &str = "command=sleep 1000\nstartsecs=0";
+
+fn started(name: &str) -> Account {
+    let account = Account::new(name);
+    account.program("web", WEB);
+    account.program("db", "command=sleep 2000\nstartsecs=0");
+    account.start();
+    account.ok(&["wait", "all"]);
+    account
+}
+
+#[test]
+fn a_key_that_needs_no_restart_is_taken_over_while_the_program_runs() {
+    let account = started("live");
+    let before = (account.pid("web"), account.pid("db"));
+    account.program("web", &format!("{WEB}\nstdout_logfile_maxbytes=1MB\nautorestart=false"));
+    assert_eq!(account.told(&["reread"]), (0, "web: changed\n".into(), String::new()));
+    assert_eq!(account.told(&["update"]), (0, "web: changed without a restart\n".into(), String::new()));
+    assert_eq!((account.pid("web"), account.pid("db")), before);
+    assert_eq!(account.ok(&["reread"]), "No config updates to processes\n");
+    // autorestart=false is in force.
+    proc::signal(before.0, nix::sys::signal::Signal::SIGKILL);
+    account.ok(&["wait", "web", "--exit", "--timeout", "30s"]);
+    assert!(account.told(&["status", "web"]).1.contains("EXITED"));
+    account.shutdown();
+}
+
+#[test]
+fn a_changed_command_restarts_its_group_only() {
+    let account = started("command");
+    let (web, db) = (account.pid("web"), account.pid("db"));
+    account.program("web", "command=sleep 3000\nstartsecs=0");
+    let out = account.ok(&["update"]);
+    assert!(out.ends_with("web: updated process group\n") && !out.contains("db"), "{out}");
+    let now = account.running("web");
+    assert!(now != web && !proc::alive(web));
+    assert_eq!(proc::command_line(now), ["sleep", "3000"]);
+    assert_eq!(account.pid("db"), db);
+    account.shutdown();
+}
+
+#[test]
+fn a_bad_file_changes_nothing_and_status_says_so() {
+    let account = started("bad");
+    let before = (account.pid("web"), account.pid("db"));
+    account.program("web", "command=sleep 3000\nstartsecs=soon");
+    for verb in ["reread", "update"] {
+        let (code, out, err) = account.told(&[verb]);
+        assert_eq!((code, out.as_str()), (1, ""), "{verb}: {err}");
+        assert!(err.contains("web.conf:3") && err.contains("startsecs"), "{verb}: {err}");
+    }
+    let (code, _, err) = account.told(&["status"]);
+    assert_eq!(code, 0);
+    assert!(err.contains("the configuration has mistakes") && err.contains("web.conf:3"), "{err}");
+    let (code, out, _) = account.told(&["daemon", "status"]);
+    assert!(code == 1 && out.contains("startsecs"), "{out}");
+    assert_eq!((account.pid("web"), account.pid("db")), before);
+    account.program("web", WEB);
+    account.ok(&["update"]);
+    assert_eq!(account.told(&["status"]).2, "");
+    assert_eq!((account.pid("web"), account.pid("db")), before);
+    account.shutdown();
+}
+
+#[test]
+fn groups_are_added_and_removed_by_name_and_by_update() {
+    let account = started("groups");
+    account.program("third", WEB);
+    assert_eq!(account.ok(&["reread"]), "third: available\n");
+    let avail = account.ok(&["avail"]);
+    let row = |name: &str| avail.lines().find(|line| line.starts_with(name)).map(str::to_owned);
+    assert!(row("third").is_some_and(|line| line.contains("avail ")), "{avail}");
+    assert!(row("web").is_some_and(|line| line.contains("in use")), "{avail}");
+    assert_eq!(account.ok(&["add", "third"]), "third: added process group\n");
+    account.running("third");
+    let (code, _, err) = account.told(&["remove", "third"]);
+    assert_eq!(code, 1);
+    assert!(err.contains("still running"), "{err}");
+    account.ok(&["stop", "third"]);
+    assert_eq!(account.ok(&["remove", "third"]), "third: removed process group\n");
+    let (code, _, err) = account.told(&["add", "nope"]);
+    assert!(code == 4 && err.contains("nope"), "{err}");
+    let db = account.pid("db");
+    account.remove_file("db");
+    account.remove_file("third");
+    let out = account.ok(&["update"]);
+    assert!(out.ends_with("db: removed process group\n"), "{out}");
+    assert!(!proc::alive(db));
+    assert_eq!(account.ok(&["status"]).lines().count(), 1);
+    account.shutdown();
+}

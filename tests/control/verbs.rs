@@ -1,0 +1,195 @@
+//! What `visorctl` says and does with a real daemon: texts, exit codes, JSON.
+
+use super::account::Account;
+use crate::common::proc;
+use crate::common::wait::{self, LONG};
+use nix::sys::signal::Signal;
+use std::io::{BufRead as _, BufReader};
+
+/// The JSON that a client prints.
+fn json(account: &Account, words: &[&str]) -> serde_json::Value {
+    let (_, out, err) = account.told(words);
+    serde_json::from_str(&out).unwrap_or_else(|error| panic!("visorctl {words:?}: {error}: {out}{err}"))
+}
+
+/// Asserts exit code, stdout and stderr.
+fn expect(account: &Account, words: &[&str], code: i32, out: &str, err: &str) {
+    assert_eq!(account.told(words), (code, out.to_owned(), err.to_owned()), "visorctl {words:?}");
+}
+
+#[test]
+fn new_writes_a_file_starts_the_daemon_and_shows_the_program_and_its_output() {
+    let account = Account::new("new");
+    let script = "while echo hello; do sleep 1; done";
+    let (code, out, err) = account.told(&["new", "greeter", "--", "sh", "-c", script]);
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(out.starts_with("wrote ~/.config/visor/conf.d/greeter.conf"), "{out}");
+    assert!(out.contains("greeter                          RUNNING   pid "), "{out}");
+    assert!(out.contains("  greeter | hello\n"), "{out}");
+    assert!(out.contains("logout: ") && out.contains("reboot: "), "{out}");
+    assert!(err.starts_with("started visord, pid "), "{err}");
+    let text = account.sandbox.read(".config/visor/conf.d/greeter.conf");
+    assert!(text.contains("[program:greeter]") && text.contains("command="), "{text}");
+    let (code, out, err) = account.told(&["new", "greeter", "--", "sleep", "1"]);
+    assert_eq!((code, out.as_str()), (1, ""), "{err}");
+    assert!(err.contains("greeter.conf is there already"), "{err}");
+    let (code, _, err) = account.told(&["new", "fails", "--", "sh", "-c", "exit 3"]);
+    assert_eq!(code, 7, "{err}");
+    assert!(err.contains("see why: visorctl why fails"), "{err}");
+    account.shutdown();
+}
+
+#[test]
+fn start_stop_restart_and_signal_say_what_they_did() {
+    let account = Account::new("verbs");
+    account.program("web", "command=sleep 1000\nstartsecs=0\nautostart=false");
+    account
+        .program("trap", "command=sh -c 'trap \"echo got\" HUP; while :; do sleep 0.05; done'\nstartsecs=0");
+    account.program("odd", "command=/no/such/command\nautostart=false\nstartretries=0");
+    account.start();
+    account.running("trap");
+    expect(&account, &["start", "web"], 0, "web: started\n", "");
+    let first = account.pid("web");
+    assert!(proc::alive(first));
+    expect(&account, &["start", "web"], 0, "", "web: ERROR (already started)\n");
+    expect(&account, &["restart", "web"], 0, "web: restarted\n", "");
+    let second = account.pid("web");
+    assert!(first != second && !proc::alive(first) && proc::alive(second));
+    expect(&account, &["stop", "web"], 0, "web: stopped\n", "");
+    assert!(!proc::alive(second));
+    expect(&account, &["stop", "web"], 0, "", "web: ERROR (not running)\n");
+    expect(&account, &["signal", "HUP", "web"], 3, "", "web: ERROR (not running)\n");
+    expect(&account, &["signal", "HUP", "trap"], 0, "trap: signalled\n", "");
+    wait::until(LONG, "the handler", || account.ok(&["logs", "trap"]).contains("got").then_some(()));
+    expect(&account, &["start", "nope"], 4, "", "nope: ERROR (no such process)\n");
+    expect(&account, &["stop", "nope:*"], 4, "", "nope:*: ERROR (no such group)\n");
+    let (code, out, err) = account.told(&["start", "odd"]);
+    assert_eq!((code, out.as_str()), (7, ""), "{err}");
+    assert!(err.contains("odd: ERROR (") && err.contains("visorctl why odd"), "{err}");
+    assert_eq!(account.told(&["signal", "NOSUCH", "trap"]).0, 1);
+    assert_eq!(account.told(&["start"]).0, 2);
+    let results = json(&account, &["restart", "--json", "trap"]);
+    assert_eq!(results["results"][0]["status"], "done", "{results}");
+    assert_eq!(results["results"][0]["process"]["state"], "RUNNING", "{results}");
+    account.shutdown();
+}
+
+#[test]
+fn status_shows_the_truth_in_words_code_and_json() {
+    let account = Account::new("status");
+    account.program("web", "command=sleep 1000\nstartsecs=0");
+    account.program("manual", "command=sleep 1000\nautostart=false");
+    account.start();
+    let web = account.running("web");
+    let (code, out, err) = account.told(&["status"]);
+    let lines: Vec<&str> = out.lines().collect();
+    assert_eq!((code, lines.len(), err.as_str()), (0, 2, ""), "{out}");
+    assert_eq!(lines[0], "manual                           STOPPED   Not started");
+    assert!(
+        lines[1].starts_with(&format!("web                              RUNNING   pid {web}, uptime 0:00:"))
+    );
+    let (code, out, err) = account.told(&["status", "web", "nope"]);
+    assert_eq!((code, out.lines().count(), err.as_str()), (4, 1, "nope: ERROR (no such process)\n"));
+    let status = json(&account, &["status", "--json", "web"]);
+    let process = &status["processes"][0];
+    assert_eq!((&process["state"], &process["pid"]), (&"RUNNING".into(), &web.into()), "{status}");
+    assert_eq!(status["daemon"]["pid"], account.keeper());
+    let daemon = json(&account, &["daemon", "status", "--json"]);
+    assert_eq!(daemon["sockets"].as_array().map(Vec::len), Some(2), "{daemon}");
+    account.program("dies", "command=sh -c 'echo my last words >&2; exit 3'\nstartretries=0");
+    account.ok(&["update"]);
+    account.ok(&["wait", "dies", "--exit", "--timeout", "30s"]);
+    assert_eq!(account.told(&["status"]).0, 3, "something that should run does not");
+    let why = account.ok(&["why", "dies"]);
+    assert!(why.contains("exit status 3") && why.contains("my last words"), "{why}");
+    let (code, out, _) = account.told(&["pid", "manual"]);
+    assert_eq!((code, out.as_str()), (3, "0\n"));
+    account.shutdown();
+}
+
+#[test]
+fn without_a_daemon_every_verb_says_how_to_start_it_and_starts_none() {
+    let account = Account::new("absent");
+    for words in [&["status"][..], &["stop", "all"], &["pid"], &["logs"], &["reread"], &["shutdown"]] {
+        let (code, out, err) = account.told(words);
+        assert_eq!((code, out.as_str()), (4, ""), "{words:?}: {err}");
+        assert!(err.contains("visorctl daemon start"), "{words:?}: {err}");
+    }
+    let mut forbidden = account.client(&["start", "web"]);
+    forbidden.env("VISOR_NO_SPAWN", "1");
+    assert_eq!(super::account::run(forbidden).status.code(), Some(4));
+    let mut in_job = account.client(&["daemon", "start"]);
+    in_job.env("SLURM_JOB_ID", "7");
+    assert_eq!(super::account::run(in_job).status.code(), Some(1));
+    assert!(account.daemons().is_empty());
+}
+
+#[test]
+fn logs_show_follow_and_clear_what_programs_wrote() {
+    let account = Account::new("logs");
+    let script = "echo out; echo err >&2; trap \"echo more\" USR1; while :; do sleep 0.05; done";
+    account.program("talker", &format!("command=sh -c '{script}'\nstartsecs=0"));
+    account.start();
+    account.running("talker");
+    wait::until(LONG, "the output", || (account.ok(&["logs", "talker"]) == "out\n").then_some(()));
+    wait::until(LONG, "the errors", || {
+        (account.ok(&["logs", "--stderr", "talker"]) == "err\n").then_some(())
+    });
+    let mut follower = account.background(&["logs", "-f", "talker"]);
+    let mut lines = BufReader::new(follower.stdout.take().expect("a pipe")).lines();
+    assert_eq!(lines.next().expect("a line").expect("text"), "out");
+    account.ok(&["signal", "USR1", "talker"]);
+    assert_eq!(lines.next().expect("a line").expect("text"), "more");
+    expect(&account, &["clear", "talker"], 0, "talker: cleared\n", "");
+    expect(&account, &["logs", "talker"], 0, "", "");
+    account.ok(&["signal", "USR1", "talker"]);
+    assert_eq!(lines.next().expect("a line, past the clearing").expect("text"), "more");
+    account.shutdown();
+    let ended = follower.wait().expect("our own child");
+    assert_eq!(ended.code(), Some(4), "logs -f ends with the daemon");
+}
+
+#[test]
+fn wait_returns_when_it_is_so_and_not_before_its_time_is_over() {
+    let account = Account::new("wait");
+    account.program("slow", "command=sleep 1000\nstartsecs=1");
+    account.program("short", "command=sh -c 'sleep 1; exit 0'\nstartsecs=0\nautorestart=false");
+    account.start();
+    expect(&account, &["wait", "slow"], 0, "slow: running\n", "");
+    expect(&account, &["wait", "short", "--exit"], 0, "short: exited\n", "");
+    let (code, _, err) = account.told(&["wait", "slow", "--exit", "--timeout", "200ms"]);
+    assert_eq!(code, 6, "{err}");
+    assert_eq!(account.told(&["wait", "nope"]).0, 4);
+    account.shutdown();
+}
+
+#[test]
+fn shutdown_ends_everything_and_daemon_restart_begins_anew() {
+    let account = Account::new("shutdown");
+    account.program("web", "command=sleep 1000\nstartsecs=0");
+    account.start();
+    let (web, keeper) = (account.running("web"), account.keeper());
+    assert_eq!(account.told(&["daemon", "start"]).0, 0);
+    account.ok(&["daemon", "restart"]);
+    assert_ne!(account.keeper(), keeper);
+    assert!(!proc::alive(web));
+    let web = account.running("web");
+    expect(&account, &["shutdown"], 0, "Shut down\n", "");
+    wait::until(LONG, "the end of everything", || account.sandbox.processes().is_empty().then_some(()));
+    assert!(!proc::alive(web));
+}
+
+#[test]
+fn ctrl_c_in_a_command_that_waits_cancels_nothing() {
+    let account = Account::new("ctrl-c");
+    account.program("slow", "command=sleep 1000\nstartsecs=4\nautostart=false");
+    account.start();
+    let start = account.background(&["start", "slow"]);
+    wait::until(LONG, "the start", || account.ok(&["status"]).contains("STARTING").then_some(()));
+    proc::signal(start.id().cast_signed(), Signal::SIGINT);
+    let output = start.wait_with_output().expect("our own child");
+    let err = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && err.contains("background"), "{output:?}");
+    assert!(account.running("slow") > 0);
+    account.shutdown();
+}
