@@ -9,7 +9,7 @@
 mod process;
 mod results;
 
-pub use process::{Config, ConfigState, Daemon, Exit, FailedStage, Process, Row, StatusReply};
+pub use process::{Config, ConfigState, Daemon, Exit, FailedStage, Process, Row, StatusList, StatusReply};
 pub use results::{GroupAction, GroupResult, GroupResults, ProcessResult, ResultStatus, Results};
 
 use serde::{Deserialize, Serialize};

@@ -235,3 +235,14 @@ pub struct StatusReply {
     /// Names that were asked for and stand for nothing.
     pub missing: Vec<String>,
 }
+
+/// The answer to `GET /v1/status?view=short`; its reader takes it for a [`StatusReply`] with less in it.
+#[derive(Debug, Serialize)]
+pub struct StatusList<'a> {
+    /// The daemon.
+    pub daemon: Daemon,
+    /// The processes, sorted by group and name.
+    pub processes: Vec<Row<'a>>,
+    /// Names that were asked for and stand for nothing.
+    pub missing: Vec<String>,
+}

@@ -186,6 +186,9 @@ impl Reactor {
             update.reply.results.extend(done.map(|(name, action)| result(&name, action, "")));
         }
         let done: Vec<Update> = self.updates.extract_if(.., |update| update.waiting.is_empty()).collect();
+        if !done.is_empty() {
+            self.compare_with_latest();
+        }
         for update in done {
             self.send(update.client, &update.reply);
         }
@@ -213,28 +216,36 @@ impl Reactor {
 
     /// Remembers whether the files are good, for `status`.
     pub(in crate::daemon) fn note_config_state(&mut self, loaded: &Loaded) {
-        let problems: Vec<String> = loaded.errors().map(ToString::to_string).collect();
-        let active = self.core.fleet();
-        let differs = loaded
-            .settings
-            .as_ref()
-            .is_some_and(|settings| !diff::between(&active, &settings.fleet).is_empty());
-        let state = match () {
-            () if loaded.settings.is_none() => v1::ConfigState::Bad,
-            () if differs => v1::ConfigState::Pending,
-            () => v1::ConfigState::Ok,
-        };
-        if state != self.config_state.state {
-            self.config_state.since_unix = super::show::unix(clock::wall());
-        }
-        (self.config_state.state, self.config_state.problems) = (state, problems);
+        self.config_state.problems = loaded.errors().map(ToString::to_string).collect();
         self.config_state.files = loaded.files.len();
         if let Some(settings) = &loaded.settings {
             self.latest = Some(settings.fleet.clone());
+            if self.config_state.state == v1::ConfigState::Bad {
+                self.set_config_state(v1::ConfigState::Ok);
+            }
+            self.compare_with_latest();
         } else {
+            self.set_config_state(v1::ConfigState::Bad);
             let text = "the configuration was read again and cannot be used; nothing was changed";
             self.log(Level::Warn, text);
         }
+    }
+
+    /// Whether what is in force is what the files said last, unless that had mistakes.
+    fn compare_with_latest(&mut self) {
+        let Some(latest) = &self.latest else { return };
+        if self.config_state.state == v1::ConfigState::Bad {
+            return;
+        }
+        let differs = !diff::between(&self.core.fleet(), latest).is_empty();
+        self.set_config_state(if differs { v1::ConfigState::Pending } else { v1::ConfigState::Ok });
+    }
+
+    fn set_config_state(&mut self, state: v1::ConfigState) {
+        if state != self.config_state.state {
+            self.config_state.since_unix = super::show::unix(clock::wall());
+        }
+        self.config_state.state = state;
     }
 }
 
@@ -305,7 +316,11 @@ impl Reactor {
 
     /// Opens the logs of running processes again whose limits were changed.
     pub(in crate::daemon) fn relog_changed(&mut self) {
-        for name in std::mem::take(&mut self.relog) {
+        let changed = std::mem::take(&mut self.relog);
+        if !changed.is_empty() {
+            self.compare_with_latest();
+        }
+        for name in changed {
             let members = self.core.group(&name).map(|group| group.processes().to_vec()).unwrap_or_default();
             for process in members {
                 let Some(spec) = self.core.process(process).map(|process| process.spec().clone()) else {

@@ -38,10 +38,43 @@ impl Reactor {
             shown.retain(|view| wanted.iter().any(|spec| spec.covers(&view.group, &view.name)));
         }
         shown.sort_by(|a, b| (&a.group, &a.name).cmp(&(&b.group, &b.name)));
+        if request.head.parameter("view") == Some("short") {
+            self.send_list(client, &shown, missing);
+            return Ok(());
+        }
         let processes = shown.into_iter().filter_map(|view| self.process_of(view)).collect();
         let reply = v1::StatusReply { daemon: self.daemon_view(), processes, missing };
         self.send(client, &reply);
         Ok(())
+    }
+
+    /// Sends what a list shows of processes.
+    fn send_list(&mut self, client: ClientId, shown: &[ProcessView], missing: Vec<String>) {
+        let (now, wall, zone) = (clock::now(), clock::wall(), TimeZone::system());
+        let mut texts = Vec::with_capacity(shown.len());
+        for view in shown {
+            texts.push((names::join(&view.group, &view.name), describe(&facts(view, wall), &zone)));
+        }
+        let mut processes = Vec::with_capacity(shown.len());
+        for (view, (namespec, description)) in shown.iter().zip(&texts) {
+            processes.push(v1::Row {
+                namespec,
+                state: view.state,
+                description,
+                wanted: view.desired == Desired::Up,
+                expected: self.expected(view),
+                left_overs: view.left,
+                retry_in_ms: view.retry_at.map(|at| at.since(now).as_millis() as u64),
+            });
+        }
+        let daemon = self.daemon_view();
+        self.send(client, &v1::StatusList { daemon, processes, missing });
+    }
+
+    /// Whether the last exit code of a process was one of those that its configuration expects.
+    fn expected(&self, view: &ProcessView) -> Option<bool> {
+        let spec = self.core.process(view.id)?.spec();
+        view.exit.map(|exit| is_expected(spec, exit.code()))
     }
 
     /// Returns a process as the API shows it.
@@ -52,20 +85,11 @@ impl Reactor {
     fn process_of(&self, view: ProcessView) -> Option<v1::Process> {
         let spec = self.core.process(view.id)?.spec().clone();
         let (now, wall) = (clock::now(), clock::wall());
-        let facts = Facts {
-            name: &view.name,
-            state: view.state,
-            pid: view.pid,
-            started: view.start.secs(),
-            stopped: view.stop.secs(),
-            now: wall.secs(),
-            spawn_error: &view.spawnerr,
-        };
         let running = view.state == State::Running;
         let uptime_ms = running.then(|| u64::try_from((wall.0 - view.start.0) / 1_000_000).unwrap_or(0));
         Some(v1::Process {
             namespec: names::join(&view.group, &view.name),
-            description: describe(&facts, &TimeZone::system()),
+            description: describe(&facts(&view, wall), &TimeZone::system()),
             state: view.state,
             statecode: view.state.code(),
             pid: view.pid,
@@ -73,7 +97,7 @@ impl Reactor {
             stopped_unix: unix(view.stop),
             uptime_ms,
             exit: view.exit.map(|exit| v1::Exit { text: exit.to_string(), code: exit.code() }),
-            expected: view.exit.map(|exit| is_expected(&spec, exit.code())),
+            expected: self.expected(&view),
             attempts: view.attempt,
             retry_in_ms: view.retry_at.map(|at| at.since(now).as_millis() as u64),
             left_overs: view.left,
@@ -129,6 +153,19 @@ impl Reactor {
                 .is_some_and(|process| name.covers(&process.spec().group, &process.spec().name))
         };
         self.core.processes().map(|(id, _)| id).filter(covers).collect()
+    }
+}
+
+/// What supervisord's description of a process is made from.
+fn facts(view: &ProcessView, now: WallTime) -> Facts<'_> {
+    Facts {
+        name: &view.name,
+        state: view.state,
+        pid: view.pid,
+        started: view.start.secs(),
+        stopped: view.stop.secs(),
+        now: now.secs(),
+        spawn_error: &view.spawnerr,
     }
 }
 

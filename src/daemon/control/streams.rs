@@ -109,6 +109,10 @@ impl Reactor {
         let Some(connection) = self.control.connection(client) else { return };
         match (follower, bytes) {
             (None, Ok(bytes)) => connection.reply_bytes(&bytes),
+            (None, Err(error)) if error.kind() == std::io::ErrorKind::NotFound => {
+                let hint = "nothing was written to it yet, or it was removed";
+                connection.error(&ErrorReply::new(ErrorCode::NotFound, "there is no log file", hint));
+            }
             (None, Err(error)) => {
                 let message = format!("cannot read the log: {error}");
                 connection.error(&ErrorReply::new(ErrorCode::Internal, message, ""));
