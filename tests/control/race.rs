@@ -115,6 +115,9 @@ fn race(account: &Account, limit: Duration, label: &str) {
     account.shutdown();
 }
 
+/// Puts something in the way at a path.
+type Plant = fn(&Path);
+
 fn prepared(name: &str) -> (Account, Duration) {
     let account = Account::new(name);
     let limit = allowed(&account, PROMISED);
@@ -124,7 +127,7 @@ fn prepared(name: &str) -> (Account, Duration) {
 #[test]
 fn fifty_clients_from_mixed_sessions_start_one_daemon() {
     let (account, limit) = prepared("race");
-    for round in 0..need::by_ring(3, 200) {
+    for round in 0..need::by_ring(20, 200) {
         race(&account, limit, &format!("round {round}"));
     }
 }
@@ -159,7 +162,7 @@ fn fifty_clients_start_one_daemon_past_whatever_squats_in_tmp() {
     if !need::root() {
         return;
     }
-    let plant: [(&str, fn(&Path)); 5] = [
+    let squatters: [(&str, Plant); 5] = [
         ("a directory", |path| fs::create_dir(path).expect("a directory of root")),
         ("a symlink", |path| symlink("/", path).expect("a link of root")),
         ("a socket", |path| drop(UnixListener::bind(path).expect("a socket of root"))),
@@ -170,7 +173,7 @@ fn fifty_clients_start_one_daemon_past_whatever_squats_in_tmp() {
     ];
     let (account, limit) = prepared("squat");
     let place = account.socket_directories()[1].clone();
-    for (what, plant) in plant {
+    for (what, plant) in squatters {
         plant(&place);
         std::os::unix::fs::lchown(&place, Some(STRANGER), None).expect("chown by root");
         race(&account, limit, &format!("{what} in the way"));
