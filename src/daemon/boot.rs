@@ -7,7 +7,7 @@ use super::keeper_loss::{HandOver, take_hand_over};
 use super::limits::{self, Raise};
 use super::link::Link;
 use super::options::{self, Options};
-use super::reactor::{Job, Reactor, STREAMS, WAKER};
+use super::reactor::{Afterwards, Job, Reactor, STREAMS, WAKER};
 use super::runs::Runs;
 use super::sweep::Strays;
 use super::{auto_logs, outcome, pidfile, unbuilt};
@@ -330,7 +330,7 @@ pub(super) fn assemble(link: Link, keeper: Pid, parts: Parts) -> Result<Box<Reac
         echo: parts.echo,
         runs: Runs::default(),
         inputs: VecDeque::new(),
-        sweeps: Vec::new(),
+        afterwards: Afterwards::default(),
         look_again_at: None,
         next: None,
         loading: false,
@@ -347,7 +347,6 @@ pub(super) fn assemble(link: Link, keeper: Pid, parts: Parts) -> Result<Box<Reac
         jobs: Jobs::default(),
         subscribers: Subscribers::default(),
         updates: Vec::new(),
-        relog: Vec::new(),
         latest: None,
         config_state: v1::Config::default(),
         notes: BTreeMap::new(),

@@ -22,7 +22,7 @@ pub(super) fn perform(reactor: &mut Reactor, action: Action) {
         Action::Prepare { run, process } => reactor.prepare(run, process),
         Action::Spawn { run, process } => reactor.spawn(run, process),
         Action::Signal { run, signal, scope } => reactor.signal(run, signal, scope),
-        Action::Sweep { run, signal } => reactor.sweeps.push((run, signal)),
+        Action::Sweep { run, signal } => reactor.afterwards.sweeps.push((run, signal)),
         Action::Forget { run } => reactor.forget(run),
         Action::Publish(transition) => reactor.publish(&transition),
         Action::Log { level, text } => reactor.log(level, &text),
@@ -112,7 +112,7 @@ impl Reactor {
 
     /// Counts what the core asked for in this turn, with one look at the process table.
     pub(super) fn sweep_all(&mut self) {
-        let wanted = std::mem::take(&mut self.sweeps);
+        let wanted = std::mem::take(&mut self.afterwards.sweeps);
         if wanted.is_empty() {
             return;
         }
@@ -219,15 +219,13 @@ impl Reactor {
     fn group_came(&mut self, group: &str) {
         self.log(Level::Trace, &format!("group {group} is in force"));
         if self.is_up {
-            self.store_fleet();
-            self.group_changed(group, true);
+            self.afterwards.changed_groups.push((group.to_owned(), true));
         }
     }
 
     fn group_went(&mut self, group: &str) {
         self.log(Level::Trace, &format!("group {group} is gone"));
-        self.store_fleet();
-        self.group_changed(group, false);
+        self.afterwards.changed_groups.push((group.to_owned(), false));
     }
 
     fn publish(&mut self, transition: &Transition) {

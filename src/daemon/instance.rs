@@ -18,21 +18,17 @@ use crate::model::Pid;
 use crate::model::instance::{Instance, LockNote};
 use crate::model::spec::XdgRoots;
 use crate::sys::ambient::{Ambient, Origin};
+use crate::sys::listen;
+use crate::sys::locald::{self, NOTE_ATTEMPTS, NOTE_PAUSE_MS};
 use crate::sys::lock::{self, Lock, TryLock};
 use crate::sys::runtime_dir::{self, FileId, Missing, Refused, RuntimeDir};
 use crate::sys::state_dir::{self, StateDir};
-use crate::sys::{listen, locald};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long a daemon that was found may take to take a connection in, before it counts as silent.
 const ANSWER_PATIENCE: Duration = Duration::from_millis(200);
-
-/// Times that a lock whose holder has not written its note yet is read again, and the pause between, in
-/// milliseconds: the note follows the lock by microseconds.
-const NOTE_ATTEMPTS: usize = 20;
-const NOTE_PAUSE_MS: u8 = 5;
 
 /// Times that a rival is looked at which has only begun as well, and the pause between, in milliseconds: it gives up
 /// or goes on within moments, and a second is all that anybody waits.
@@ -146,11 +142,9 @@ pub fn claim(who: &Who) -> Outcome {
     let (mut claim, usable) = look_around(who);
     let name = who.instance.lock_name();
     if let Some(state) = claim.state.as_ref().filter(|state| state.network.is_none()) {
-        match lock::try_lock(state, &name) {
-            Ok(TryLock::Held(lock)) => claim.deciding = Some(lock),
-            Ok(TryLock::HeldBy(text)) => {
-                return Outcome::AlreadyRunning(other(who, &usable, &LockNote::parse(&text)));
-            }
+        match try_noted_lock(state, &name) {
+            Ok(Tried::Held(lock)) => claim.deciding = Some(lock),
+            Ok(Tried::HeldBy(note)) => return Outcome::AlreadyRunning(other(who, &usable, &note)),
             // Without locks here, those of the directories for sockets decide.
             Err(error) => claim.refused.push(refusal(&state.path, &error)),
         }
@@ -248,15 +242,17 @@ pub(super) enum Tried {
     HeldBy(LockNote),
 }
 
-/// Tries a lock, and waits a moment for the note of a holder that has just taken it.
+/// Tries a lock, and waits a moment for the note of a holder that has just taken it, or that only asked who has it.
 ///
 /// # Errors
 /// As [`lock::try_lock`].
-pub(super) fn try_noted_lock(dir: &RuntimeDir, name: &str) -> std::io::Result<Tried> {
+pub(super) fn try_noted_lock(dir: &impl AsFd, name: &str) -> std::io::Result<Tried> {
     for _ in 0..NOTE_ATTEMPTS {
         match lock::try_lock(dir, name)? {
             TryLock::Held(lock) => return Ok(Tried::Held(lock)),
-            TryLock::HeldBy(text) if !text.is_empty() => return Ok(Tried::HeldBy(LockNote::parse(&text))),
+            TryLock::HeldBy(text) if LockNote::is_whole(&text) => {
+                return Ok(Tried::HeldBy(LockNote::parse(&text)));
+            }
             TryLock::HeldBy(_) => {
                 let _ = nix::poll::poll(&mut [], NOTE_PAUSE_MS);
             }

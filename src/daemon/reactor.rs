@@ -69,6 +69,17 @@ pub(super) enum Purpose {
     Client { client: ClientId, verb: Verb, groups: Vec<String> },
 }
 
+/// What the actions of a round leave to be done once at its end.
+#[derive(Default)]
+pub(super) struct Afterwards {
+    /// Groups whose logs are opened again, with their new limits.
+    pub(super) relog: Vec<String>,
+    /// Groups that came (true) or went since the state file was made.
+    pub(super) changed_groups: Vec<(String, bool)>,
+    /// Counts of left-overs that the core asked for.
+    pub(super) sweeps: Vec<(RunId, Option<Signal>)>,
+}
+
 /// The daemon.
 pub(super) struct Reactor {
     pub(super) poll: Poll,
@@ -93,8 +104,7 @@ pub(super) struct Reactor {
     pub(super) runs: Runs,
     /// What happened since the core was last told.
     pub(super) inputs: VecDeque<Input>,
-    /// Counts of left-overs that the core asked for in this turn.
-    pub(super) sweeps: Vec<(RunId, Option<Signal>)>,
+    pub(super) afterwards: Afterwards,
     pub(super) look_again_at: Option<Time>,
     pub(super) strays: Strays,
     /// A checked configuration that waits until everything is stopped.
@@ -124,8 +134,6 @@ pub(super) struct Reactor {
     pub(super) jobs: Jobs,
     pub(super) subscribers: Subscribers,
     pub(super) updates: Vec<Update>,
-    /// Groups whose logs are opened again, with their new limits.
-    pub(super) relog: Vec<String>,
     /// What the files said when they were last read, where that is not in force.
     pub(super) latest: Option<FleetSpec>,
     pub(super) config_state: v1::Config,
@@ -252,6 +260,7 @@ impl Reactor {
             }
             self.is_up |= told;
             self.relog_changed();
+            self.keep_changed_groups();
             self.sweep_all();
             if self.inputs.is_empty() {
                 break;
@@ -261,6 +270,18 @@ impl Reactor {
         self.lines.flush(&self.disk);
         if self.keeper_wanted_at.is_some_and(|due| due <= clock::now()) {
             self.replace_keeper();
+        }
+    }
+
+    /// Keeps what groups came and went, once for all of a round, and tells who waits for it. Before a program of
+    /// theirs is started: that takes a look at the disk first, whose answer comes with a later turn.
+    fn keep_changed_groups(&mut self) {
+        let changed = std::mem::take(&mut self.afterwards.changed_groups);
+        if !changed.is_empty() {
+            self.store_fleet();
+        }
+        for (group, is_there) in changed {
+            self.group_changed(&group, is_there);
         }
     }
 

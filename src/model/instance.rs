@@ -88,6 +88,9 @@ pub struct LockNote {
     pub sockets: Vec<PathBuf>,
 }
 
+/// The last line of a note.
+const END: &str = "end\n";
+
 impl LockNote {
     /// Returns the note as the text of a file. Paths that a line cannot hold are left out.
     #[must_use]
@@ -102,7 +105,14 @@ impl LockNote {
                 text.push_str(&format!("{key}={path}\n"));
             }
         }
+        text.push_str(END);
         text
+    }
+
+    /// Whether a note was read to its end, and not while it was being written.
+    #[must_use]
+    pub fn is_whole(text: &str) -> bool {
+        text.ends_with(END)
     }
 
     /// Reads a note. Nothing is an error: what cannot be read is not there.
@@ -164,7 +174,10 @@ mod tests {
             claiming: true,
             sockets: vec!["/run/user/1/visor/default.sock".into(), "/tmp/a=b/default.sock".into()],
         };
-        assert_eq!(LockNote::parse(&note.to_text()), note);
+        let text = note.to_text();
+        assert_eq!(LockNote::parse(&text), note);
+        assert!(LockNote::is_whole(&text));
+        assert!((0..text.len()).all(|cut| !LockNote::is_whole(&text[..cut])));
         assert_eq!(LockNote::parse("\0x\npid=many\nno=thing\n="), LockNote::default());
         let odd = LockNote { config: "/a\nsocket=/b".into(), ..note.clone() };
         assert_eq!(LockNote::parse(&odd.to_text()), LockNote { config: PathBuf::new(), ..note });

@@ -16,6 +16,12 @@ use std::path::{Path, PathBuf};
 /// How the program of a daemon is called, whatever name it was started by.
 const PROGRAM: &str = "visord";
 
+/// Times that a note which is just being written is read again, and the pause between, in milliseconds: it takes
+/// microseconds.
+pub const NOTE_ATTEMPTS: usize = 20;
+/// See [`NOTE_ATTEMPTS`].
+pub const NOTE_PAUSE_MS: u8 = 5;
+
 /// A daemon that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
@@ -56,13 +62,25 @@ fn examine(pid: Pid, lock_name: &str, uid: u32) -> Option<Found> {
         let target = fs::read_link(fd.path()).ok()?;
         // Only names that end like a lock's are opened: to open a pipe or a device may have effects.
         (base_name(&target) == lock_name.as_bytes()).then_some(())?;
-        let file = File::open(fd.path()).ok()?;
-        lock::holder_of(file).map(|text| LockNote::parse(&text))
+        note_of(&fd.path())
     })?;
     let root = process.join("root");
     let seen_from_here = |path: &PathBuf| Some(root.join(path.strip_prefix("/").ok()?));
     let sockets = note.sockets.iter().filter_map(seen_from_here).collect();
     Some(Found { pid, note, sockets })
+}
+
+/// Reads the note in a lock that somebody holds, again when it is just being written.
+fn note_of(lock: &Path) -> Option<LockNote> {
+    let mut text = lock::holder_of(File::open(lock).ok()?)?;
+    for _ in 0..NOTE_ATTEMPTS {
+        if LockNote::is_whole(&text) {
+            break;
+        }
+        let _ = nix::poll::poll(&mut [], NOTE_PAUSE_MS);
+        text = lock::holder_of(File::open(lock).ok()?)?;
+    }
+    Some(LockNote::parse(&text))
 }
 
 /// Whether a link of `/proc/PID/exe` leads to the daemon, or did before an upgrade replaced the file.

@@ -41,9 +41,6 @@ impl Account {
     fn of(name: &str, who: Who) -> Account {
         let sandbox = Sandbox::new(name, who);
         let account = Account { sandbox };
-        fs::create_dir(account.sandbox.path("tmp")).expect("our own directory");
-        fs::set_permissions(account.sandbox.path("tmp"), fs::Permissions::from_mode(0o1777))
-            .expect("chmod of our own directory");
         account.login();
         for directory in [".config", ".config/visor", CONF_D] {
             account.sandbox.mkdir(directory);

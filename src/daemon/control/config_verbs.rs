@@ -311,12 +311,12 @@ impl Reactor {
         }
         let name = group.name.clone();
         self.inputs.push_back(Input::GroupRespecified(group));
-        self.relog.push(name);
+        self.afterwards.relog.push(name);
     }
 
     /// Opens the logs of running processes again whose limits were changed.
     pub(in crate::daemon) fn relog_changed(&mut self) {
-        let changed = std::mem::take(&mut self.relog);
+        let changed = std::mem::take(&mut self.afterwards.relog);
         if !changed.is_empty() {
             self.compare_with_latest();
         }
