@@ -22,6 +22,10 @@ const RACE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long until it is tried again.
 const RACE_PAUSE: Duration = Duration::from_millis(20);
 
+/// Every how many tries the process table is looked at too: whoever was faster may live in a session with a `/tmp`
+/// of its own, and be bound where this one never sees it.
+const TRIES_PER_SEARCH: usize = 5;
+
 /// What visord says when there is one already.
 const ALREADY_RUNNING: &str = "already runs";
 
@@ -160,8 +164,12 @@ fn reach(places: &Places) -> Result<Connection, Unreachable> {
 
 fn await_socket(places: &Places, timeout: Duration) -> Result<Connection, Unreachable> {
     let since = Instant::now();
+    let mut tries = 0;
     loop {
-        match places.connect_to_bound() {
+        tries += 1;
+        let reached =
+            if tries % TRIES_PER_SEARCH == 0 { places.connect() } else { places.connect_to_bound() };
+        match reached {
             Err(_) if since.elapsed() < timeout => wait::pause(RACE_PAUSE),
             reached => return reached,
         }
