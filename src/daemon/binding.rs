@@ -9,6 +9,7 @@ use super::sockets::{Change, Hold, Sockets, take_held};
 use crate::keeper::protocol::Request;
 use crate::model::{Level, Time};
 use crate::sys::clock;
+use std::collections::BTreeSet;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
@@ -16,6 +17,8 @@ impl Reactor {
     /// Binds the sockets of a daemon that has just become one.
     pub(super) fn bind_sockets(&mut self, claim: Claim) {
         self.instance = claim.who.instance.to_string();
+        self.config_state.file = claim.who.config.display().to_string();
+        self.config_state.since_unix = super::control::unix(self.started);
         let waker = Arc::clone(&self.waker);
         let wake = Arc::new(move || drop(waker.wake()));
         let (sockets, change) = Sockets::bind(claim, wake, clock::now());
@@ -32,6 +35,9 @@ impl Reactor {
         let held = take_held(&mut handed.held);
         let Ok(who) = identity_of(&self.options, self.keeper) else { return };
         self.bind_sockets(instance::resume(&who, held.locks));
+        // What the dead one read is not known any more; where programs came from is.
+        let specs = self.core.processes().map(|(_, process)| &process.spec().place.file);
+        self.config_state.files = specs.collect::<BTreeSet<_>>().len();
         for listener in held.listeners {
             self.control.accept_rest(&listener, clock::now());
         }

@@ -118,6 +118,7 @@ fn first(mut link: Link, keeper: Pid, handed: &HandOver) -> Result<Box<Reactor>,
     wait_for_main_log(&mut reactor)?;
     reactor.log_findings(&loaded);
     reactor.bind_sockets(*claim);
+    reactor.config_state.files = loaded.files.len();
     became.iter().for_each(|line| reactor.log(Level::Info, line));
     if identity::is_root() && reactor.settings.daemon.user.is_none() {
         let text = "Supervisor is running as root.  Privileges were not dropped because no user is specified in \

@@ -186,7 +186,7 @@ pub enum ConfigState {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Config {
-    /// The main file.
+    /// Where it comes from: the directory of a user's own configuration, or in classic mode the file.
     pub file: String,
     /// How many files were read.
     pub files: usize,

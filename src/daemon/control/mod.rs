@@ -25,6 +25,7 @@ use std::time::Duration;
 
 pub(super) use commands::Jobs;
 pub(super) use config_verbs::{Update, Verb};
+pub(super) use show::unix;
 pub(super) use streams::Subscribers;
 
 /// Tokens from here on are listeners.

@@ -184,7 +184,7 @@ pub(super) fn actor_text(actor: Actor) -> String {
 }
 
 /// Returns a point in time as the API writes it.
-pub(super) fn unix(at: WallTime) -> f64 {
+pub(in crate::daemon) fn unix(at: WallTime) -> f64 {
     (at.0 / 1_000_000) as f64 / 1000.0
 }
 
