@@ -9,7 +9,7 @@
 use super::keys::{self, Reload, SectionKind};
 use crate::model::spec::{DaemonSpec, FleetSpec, GroupKind, GroupSpec, LogTarget, ProcessSpec};
 use serde_json::{Map, Value};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The difference between two fleets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,20 +60,22 @@ pub struct ProcessChange {
 /// Compares two fleets.
 #[must_use]
 pub fn between(old: &FleetSpec, new: &FleetSpec) -> FleetDiff {
+    let (before, now) = (by_name(old), by_name(new));
     let mut diff = FleetDiff::default();
     for group in &new.groups {
-        match named(&old.groups, &group.name) {
+        match before.get(group.name.as_str()) {
             None => diff.added.push(group.name.clone()),
             Some(before) => diff.changed.extend(group_change(before, group)),
         }
     }
-    let gone = old.groups.iter().filter(|group| named(&new.groups, &group.name).is_none());
+    let gone = old.groups.iter().filter(|group| !now.contains_key(group.name.as_str()));
     diff.removed = gone.map(|group| group.name.clone()).collect();
     diff
 }
 
-fn named<'g>(groups: &'g [GroupSpec], name: &str) -> Option<&'g GroupSpec> {
-    groups.iter().find(|group| group.name == name)
+fn by_name(fleet: &FleetSpec) -> BTreeMap<&str, &GroupSpec> {
+    // Of two with one name the first counts.
+    fleet.groups.iter().rev().map(|group| (group.name.as_str(), group)).collect()
 }
 
 /// Compares two groups of one name.
