@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds visord and shows it supervising a real program: its state, a crash, its log. Installs nothing, needs no root.
+# Builds Visor and shows it supervising a real program: its state, a crash, why, its log. Installs nothing, needs no root.
 #
 #   ./quickstart.sh          ends visord again and removes what it made
 #   ./quickstart.sh --keep   leaves it running and says where
@@ -12,30 +12,35 @@ case ${1:-} in
     *) sed -n '2,5s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
 
-cargo build --release --locked --quiet --bin visord
-visord=${CARGO_TARGET_DIR:-$PWD/target}/release/visord
+cargo build --release --locked --quiet --bins
+bin=${CARGO_TARGET_DIR:-$PWD/target}/release
 place=$(mktemp -d "${TMPDIR:-/tmp}/visor-quickstart.XXXXXX")
-log=$place/visord.log
+conf=$place/clock.conf
+
+# A configuration of its own has a daemon of its own: the user's is not touched.
+visorctl() { "$bin/visorctl" -c "$conf" "$@"; }
 
 end() {
-    if [ -s "$place/visord.pid" ]; then
-        pid=$(cat "$place/visord.pid")
-        kill "$pid" 2>/dev/null || true
-        while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
-    fi
+    visorctl shutdown >/dev/null 2>&1 || true
     rm -rf "$place"
 }
 [ $keep = yes ] || trap end EXIT
 trap 'exit 130' INT TERM
 
-# Waits until `grep -c PATTERN FILE` has reached a number; gives up after ten seconds.
-await() { # PATTERN FILE NUMBER
+# Shows a command, and what comes of it.
+show() {
+    echo "\$ $*"
+    "$@"
+}
+
+# Waits until the clock has written a number of lines; gives up after ten seconds.
+await_lines() { # NUMBER
     tries=0
-    until [ "$(grep -c "$1" "$2" 2>/dev/null || true)" -ge "$3" ] 2>/dev/null; do
+    until [ "$(visorctl logs clock | wc -l)" -ge "$1" ]; do
         tries=$((tries + 1))
         if [ $tries -gt 100 ]; then
-            echo "quickstart: waited 10 s in vain for '$1' in $2:" >&2
-            cat "$log" >&2 || true
+            echo "quickstart: waited 10 s in vain for $1 lines of the clock:" >&2
+            cat "$place/visord.log" >&2 || true
             exit 1
         fi
         sleep 0.1
@@ -43,24 +48,25 @@ await() { # PATTERN FILE NUMBER
 }
 
 cp examples/clock.conf "$place/"
-echo "\$ visord -c $place/clock.conf"
-"$visord" -c "$place/clock.conf"
-await 'success: clock entered RUNNING state' "$log" 1
-await : "$place/clock.log" 2
-
-clock=$(sed -n "s/.*spawned: 'clock' with pid //p" "$log" | tail -n 1)
+echo "\$ visord -c $conf"
+"$bin/visord" -c "$conf"
+echo "\$ alias visorctl='visorctl -c $conf'"
+visorctl wait clock >/dev/null
+await_lines 2
+show visorctl status
+clock=$(visorctl pid clock)
 echo "\$ kill -9 $clock        # the clock crashes"
 kill -9 "$clock"
-await 'success: clock entered RUNNING state' "$log" 2
-await : "$place/clock.log" 4
-
-echo "\$ cat $log"
-cat "$log"
-echo "\$ tail -n 4 $place/clock.log"
-tail -n 4 "$place/clock.log" | sed 's/^/  clock | /'
-pid=$(cat "$place/visord.pid")
+# It is away for a moment, and STARTING for a second.
+until [ "$(visorctl pid clock || true)" != "$clock" ]; do sleep 0.1; done
+visorctl wait clock >/dev/null
+await_lines 4
+show visorctl status
+show visorctl logs clock
+echo "\$ grep clock $place/visord.log"
+grep clock "$place/visord.log"
 if [ $keep = yes ]; then
-    echo "visord runs on with pid $pid: edit $place/clock.conf and kill -HUP $pid, or kill $pid to end it"
+    echo "it runs on: edit $conf, then $bin/visorctl -c $conf update; shutdown ends it"
 else
-    echo "visord (pid $pid) ends now; ./quickstart.sh --keep leaves it running"
+    show visorctl shutdown
 fi

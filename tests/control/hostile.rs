@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 const STRANGER: u32 = 61_997;
 
 /// Every endpoint: method and target.
-const ENDPOINTS: [&str; 19] = [
+pub(super) const ENDPOINTS: [&str; 19] = [
     "GET /v1/version",
     "GET /v1/status",
     "GET /v1/avail",

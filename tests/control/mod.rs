@@ -7,3 +7,12 @@ mod raw;
 mod reload;
 mod sockets;
 mod verbs;
+
+#[test]
+fn the_manual_of_the_interface_names_every_endpoint() {
+    let manual = std::fs::read_to_string("man/visor-api.7").expect("man/visor-api.7");
+    for endpoint in hostile::ENDPOINTS {
+        let path = endpoint.split([' ', '?']).nth(1).unwrap_or_default();
+        assert!(manual.contains(path), "man/visor-api.7 does not name {path}");
+    }
+}
