@@ -9,7 +9,7 @@
 //! ```
 
 use crate::common::wait::{self, LONG};
-use crate::common::{Sandbox, Who, daemon, need, proc};
+use crate::common::{Sandbox, Who, daemon, proc};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -29,16 +29,11 @@ pub(super) struct Account {
 impl Account {
     /// Makes an account on which nothing runs yet.
     pub(super) fn new(name: &str) -> Account {
-        Account::of(name, Who::Ordinary)
+        Account::new_for(name, Who::Ordinary)
     }
 
-    /// Makes one for a user whom no other test has, where that can be: clients of the same user that find no socket
-    /// look at every daemon of theirs.
-    pub(super) fn alone(name: &str, uid: u32) -> Account {
-        Account::of(name, if need::is_root() { Who::Stranger(uid) } else { Who::Ordinary })
-    }
-
-    fn of(name: &str, who: Who) -> Account {
+    /// Makes one for a certain user.
+    pub(super) fn new_for(name: &str, who: Who) -> Account {
         let sandbox = Sandbox::new(name, who);
         let account = Account { sandbox };
         account.login();

@@ -187,7 +187,7 @@ fn a_request_that_never_ends_is_given_up_and_idle_connections_are_not() {
     let _idle = raw::connect(&socket);
     let since = Instant::now();
     let reply = raw::exchange(&socket, b"GET /v1/status HTTP/1.1\r\nHost:");
-    assert_eq!(raw::status(&reply), "408", "{reply}");
+    assert_eq!(raw::status(&reply), "408", "after {:?}: {reply}", since.elapsed());
     assert!(since.elapsed() > Duration::from_secs(9), "closed after {:?}", since.elapsed());
     account.shutdown();
 }

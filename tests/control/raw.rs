@@ -20,8 +20,14 @@ pub(super) fn exchange(socket: &Path, bytes: &[u8]) -> String {
     let _ = stream.write_all(bytes);
     let mut reply = Vec::new();
     let mut piece = [0; 4096];
-    while let Ok(count @ 1..) = stream.read(&mut piece) {
-        reply.extend_from_slice(&piece[..count]);
+    loop {
+        match stream.read(&mut piece) {
+            Ok(0) => break,
+            Ok(count) => reply.extend_from_slice(&piece[..count]),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => break,
+            Err(error) => panic!("{}: {error} after {} bytes", socket.display(), reply.len()),
+        }
     }
     String::from_utf8_lossy(&reply).into_owned()
 }
