@@ -7,7 +7,7 @@ use crate::common::wait::{self, LONG};
 use crate::common::{need, proc};
 use nix::sys::signal::Signal;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
@@ -148,6 +148,26 @@ fn a_client_that_never_reads_costs_no_memory() {
         (now > before + 4096).then(|| format!("grew from {before} kB to {now} kB"))
     });
     assert_eq!(account.told(&["pid"]).0, 0);
+    account.shutdown();
+}
+
+#[test]
+fn what_is_no_request_is_refused_on_a_connection_that_was_quiet() {
+    let account = Account::new("quiet");
+    account.start();
+    let mut stream = raw::connect(&account.socket());
+    stream.write_all(b"GET /v1/version HTTP/1.1\r\n\r\n").expect("a daemon that reads");
+    let mut reply = String::new();
+    let mut piece = [0; 4096];
+    while !reply.contains("\"instance\"") {
+        let count = stream.read(&mut piece).expect("its answer");
+        reply.push_str(&String::from_utf8_lossy(&piece[..count]));
+    }
+    // One message, all of it there when the daemon wakes: nothing comes later that would wake it again.
+    stream.write_all(b"\x16\x03\x01\x02\r\n\r\n").expect("a daemon that reads");
+    let mut refusal = String::new();
+    stream.read_to_string(&mut refusal).expect("a refusal, and the end");
+    assert_eq!(raw::status(&refusal), "400", "{refusal}");
     account.shutdown();
 }
 

@@ -107,7 +107,7 @@ impl Connection {
         while !self.ended && !self.broken {
             let room = self.parser.room().min(READ_BYTES);
             if room == 0 {
-                return;
+                break;
             }
             match self.stream.read(&mut buffer[..room]) {
                 Ok(0) => self.ended = true,

@@ -209,6 +209,9 @@ impl Control {
                     }
                     self.spare = spare_fd();
                 }
+                // That one was withdrawn; more may wait.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return,
             }
         }
@@ -259,8 +262,10 @@ impl Control {
         let Some(connection) = self.connections.get_mut(&client) else { return };
         connection.flush(now);
         connection.read(now);
-        if let Some(request) = connection.next_request() {
-            self.requests.push((client, request));
+        match connection.next_request() {
+            Some(request) => self.requests.push((client, request)),
+            // What was refused is answered by now, and nothing may ever wake us for it again.
+            None => connection.flush(now),
         }
         if self.connections.get(&client).is_some_and(Connection::is_over) {
             self.close(client);
