@@ -15,6 +15,22 @@ fn started(name: &str) -> Account {
 }
 
 #[test]
+fn a_key_that_needs_no_restart_needs_none_beside_one_that_does() {
+    let account = started("beside");
+    let before = (account.pid("web"), account.pid("db"));
+    account.program("web", &format!("{WEB}\nstdout_logfile_maxbytes=1MB"));
+    account.program("db", "command=sleep 1003\nstartsecs=0");
+    let said = account.ok(&["update"]);
+    let mut lines: Vec<&str> = said.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["db: updated process group", "web: changed without a restart"]);
+    assert_eq!(account.pid("web"), before.0);
+    assert_ne!(account.pid("db"), before.1);
+    assert_eq!(account.ok(&["reread"]), "No config updates to processes\n");
+    account.shutdown();
+}
+
+#[test]
 fn a_key_that_needs_no_restart_is_taken_over_while_the_program_runs() {
     let account = started("live");
     let before = (account.pid("web"), account.pid("db"));

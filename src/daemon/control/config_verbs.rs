@@ -134,13 +134,17 @@ impl Reactor {
         auto_logs::add(self, &mut fresh);
         unbuilt::keep_back(self, &mut fresh);
         target.extend(fresh.groups);
-        target.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
         for (name, _) in live {
-            if let Some(group) = wanted.groups.iter().find(|group| group.name == name) {
-                self.change_live(group.clone());
-                reply.results.push(result(&name, GroupAction::ChangedLive, ""));
+            let Some(group) = wanted.groups.iter().find(|group| group.name == name) else { continue };
+            let changed = self.change_live(group.clone());
+            // What follows must find it as it is by then, or it would be restarted after all.
+            let known = target.iter_mut().find(|group| group.name == name);
+            if let (Some(known), Some(changed)) = (known, changed) {
+                *known = changed;
             }
+            reply.results.push(result(&name, GroupAction::ChangedLive, ""));
         }
+        target.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
         if waiting.is_empty() {
             return self.send(client, &reply);
         }
@@ -295,8 +299,8 @@ fn shown(diagnostic: &Diagnostic) -> v1::Diagnostic {
 
 impl Reactor {
     /// Changes what the configuration says of a group whose processes run on.
-    fn change_live(&mut self, mut group: GroupSpec) {
-        let Some(active) = self.core.group(&group.name).map(|group| group.spec().clone()) else { return };
+    fn change_live(&mut self, mut group: GroupSpec) -> Option<GroupSpec> {
+        let active = self.core.group(&group.name)?.spec().clone();
         for process in &mut group.processes {
             let Some(old) = active.processes.iter().find(|old| old.name == process.name) else { continue };
             let process = Arc::make_mut(process);
@@ -309,9 +313,9 @@ impl Reactor {
                 }
             }
         }
-        let name = group.name.clone();
-        self.inputs.push_back(Input::GroupRespecified(group));
-        self.afterwards.relog.push(name);
+        self.afterwards.relog.push(group.name.clone());
+        self.inputs.push_back(Input::GroupRespecified(group.clone()));
+        Some(group)
     }
 
     /// Opens the logs of running processes again whose limits were changed.
