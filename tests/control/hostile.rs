@@ -152,6 +152,28 @@ fn a_client_that_never_reads_costs_no_memory() {
 }
 
 #[test]
+fn who_has_many_streams_open_is_still_answered() {
+    /// As `STREAMS_MAX` of the daemon and visor-api(7) have it.
+    const STREAMS_MAX: usize = 48;
+    let account = Account::new("streams");
+    account.start();
+    let socket = account.socket();
+    let open: Vec<_> = (0..STREAMS_MAX).map(|_| raw::stream(&socket, "/v1/events")).collect();
+    let refused = raw::exchange(&socket, b"GET /v1/events HTTP/1.1\r\nConnection: close\r\n\r\n");
+    assert_eq!(raw::status(&refused), "503", "{refused}");
+    assert_eq!(account.told(&["pid"]).0, 0);
+    drop(open);
+    wait::until(LONG, "room", || {
+        let mut stream = raw::connect(&socket);
+        stream.write_all(b"GET /v1/events HTTP/1.1\r\n\r\n").ok()?;
+        let mut head = [0; 12];
+        stream.read_exact(&mut head).ok()?;
+        (&head == b"HTTP/1.1 200").then_some(())
+    });
+    account.shutdown();
+}
+
+#[test]
 fn what_is_no_request_is_refused_on_a_connection_that_was_quiet() {
     let account = Account::new("quiet");
     account.start();

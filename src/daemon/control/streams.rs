@@ -28,6 +28,10 @@ const TAIL_MAX_BYTES: u64 = 1024 * 1024;
 /// Bytes read from a followed log at once.
 const PIECE_BYTES: usize = 64 * 1024;
 
+/// Most answers without an end at once. The rest of the connections stays for short requests: whoever has many logs
+/// open can still ask for the state, or for a stop.
+pub(super) const STREAMS_MAX: usize = super::CONNECTIONS_MAX - 16;
+
 /// A log that a client follows; the follower is away while the worker reads.
 struct Following {
     target: Target,
@@ -83,6 +87,7 @@ impl Reactor {
         let tail = number(request, "bytes", TAIL_DEFAULT_BYTES)?.min(TAIL_MAX_BYTES);
         let follow = request.head.parameter("follow").is_some_and(|value| value != "0");
         if follow {
+            self.may_stream()?;
             let target = Target::of(&path);
             self.disk.watch(&target);
             if let Some(connection) = self.control.connection(client) {
@@ -178,7 +183,17 @@ impl Reactor {
         missed.into_iter().for_each(|client| self.tell_dropped(client));
     }
 
+    /// Whether there is room for one more answer without an end.
+    fn may_stream(&self) -> Result<(), ErrorReply> {
+        if self.subscribers.followings.len() + self.subscribers.events.len() < STREAMS_MAX {
+            return Ok(());
+        }
+        let message = format!("{STREAMS_MAX} logs and event streams are open already");
+        Err(ErrorReply::new(ErrorCode::Busy, message, "end a visorctl logs -f or another reader first"))
+    }
+
     pub(super) fn answer_events(&mut self, client: ClientId, _request: &Request) -> Result<(), ErrorReply> {
+        self.may_stream()?;
         if let Some(connection) = self.control.connection(client) {
             connection.begin_stream("text/event-stream");
             self.subscribers.events.insert(client, Subscriber::default());
