@@ -22,6 +22,9 @@ const RACE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long until it is tried again.
 const RACE_PAUSE: Duration = Duration::from_millis(20);
 
+/// The same where every try looks at the process table.
+const SEARCH_PAUSE: Duration = Duration::from_millis(100);
+
 /// Every how many tries the process table is looked at too: whoever was faster may live in a session with a `/tmp`
 /// of its own, and be bound where this one never sees it.
 const TRIES_PER_SEARCH: usize = 5;
@@ -156,10 +159,16 @@ impl Session {
 
 /// Connects to a daemon; one that runs and has no socket is waited for.
 fn reach(places: &Places) -> Result<Connection, Unreachable> {
-    places.connect().or_else(|unreachable| match unreachable.pid {
-        Some(_) => await_socket(places, RACE_TIMEOUT).map_err(|_| unreachable),
-        None => Err(unreachable),
-    })
+    let since = Instant::now();
+    loop {
+        match places.connect() {
+            // One that is ending has closed its sockets, and goes within moments.
+            Err(Unreachable { pid: Some(_), .. }) if since.elapsed() < RACE_TIMEOUT => {
+                wait::pause(SEARCH_PAUSE);
+            }
+            reached => return reached,
+        }
+    }
 }
 
 fn await_socket(places: &Places, timeout: Duration) -> Result<Connection, Unreachable> {

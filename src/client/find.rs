@@ -6,7 +6,6 @@
 
 use super::http::Connection;
 use crate::model::Instance;
-use crate::model::instance::LockNote;
 use crate::sys::ambient::{Ambient, Candidate};
 use crate::sys::runtime_dir::{self, Missing};
 use crate::sys::{listen, locald, state_dir};
@@ -87,11 +86,8 @@ impl Places {
             Ok(connection) => return Ok(connection),
             Err(unreachable) => unreachable,
         };
-        let Places::Known(instance, ambient) = self else { return Err(unreachable) };
-        let config = config_of(*instance, ambient);
-        let is_meant = |note: &LockNote| config.as_ref().is_none_or(|config| note.config == *config);
-        let running = locald::find(&instance.lock_name(), ambient.uid).into_iter();
-        for found in running.filter(|found| is_meant(&found.note)) {
+        let Places::Known(_, ambient) = self else { return Err(unreachable) };
+        for found in self.running() {
             unreachable.pid = Some(found.pid.0);
             for socket in found.sockets {
                 match attempt(&socket, listen::connect_path(&socket, CONNECT_TIMEOUT), ambient.uid) {
@@ -101,6 +97,22 @@ impl Places {
             }
         }
         Err(unreachable)
+    }
+
+    /// Whether the daemon whose keeper has this pid, as it sees itself, is in the process table. It is not known of
+    /// one that is named by its socket.
+    #[must_use]
+    pub fn has_process(&self, pid: i32) -> bool {
+        self.running().iter().any(|found| found.note.pid == pid)
+    }
+
+    /// Looks for the daemon among the processes.
+    fn running(&self) -> Vec<locald::Found> {
+        let Places::Known(instance, ambient) = self else { return Vec::new() };
+        let config = config_of(*instance, ambient);
+        let mut running = locald::find(&instance.lock_name(), ambient.uid);
+        running.retain(|found| config.as_ref().is_none_or(|config| found.note.config == *config));
+        running
     }
 
     /// Connects to the daemon where it binds its sockets, without a look at the process table: for one that was just

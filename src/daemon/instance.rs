@@ -25,10 +25,16 @@ use crate::sys::runtime_dir::{self, FileId, Missing, Refused, RuntimeDir};
 use crate::sys::state_dir::{self, StateDir};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a daemon that was found may take to take a connection in, before it counts as silent.
 const ANSWER_PATIENCE: Duration = Duration::from_millis(200);
+
+/// How long a daemon that answers nowhere is waited for: one that is ending has closed its sockets and has its locks
+/// until its keeper has gone, which is given a second, and one whose directories were wiped binds new sockets as fast.
+const SILENT_PATIENCE: Duration = Duration::from_secs(3);
+/// How long until it is tried again.
+const SILENT_PAUSE_MS: u8 = 50;
 
 /// Times that a rival is looked at which has only begun as well, and the pause between, in milliseconds: it gives up
 /// or goes on within moments, and a second is all that anybody waits.
@@ -94,6 +100,8 @@ pub struct Other {
     pub pid: i32,
     /// A socket of it that takes connections, by a path that leads there from here.
     pub socket: Option<PathBuf>,
+    /// Whether it has only begun to start itself.
+    pub claiming: bool,
 }
 
 /// A directory for sockets whose lock is ours.
@@ -136,9 +144,23 @@ impl Claim {
     }
 }
 
-/// Becomes the daemon, unless there is one.
+/// Becomes the daemon, unless there is one. One that is just ending is waited for.
 #[must_use]
 pub fn claim(who: &Who) -> Outcome {
+    let since = Instant::now();
+    loop {
+        match try_claim(who) {
+            Outcome::AlreadyRunning(Other { socket: None, claiming: false, .. })
+                if since.elapsed() < SILENT_PATIENCE =>
+            {
+                let _ = nix::poll::poll(&mut [], SILENT_PAUSE_MS);
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+fn try_claim(who: &Who) -> Outcome {
     let (mut claim, usable) = look_around(who);
     let name = who.instance.lock_name();
     if let Some(state) = claim.state.as_ref().filter(|state| state.network.is_none()) {
@@ -154,7 +176,7 @@ pub fn claim(who: &Who) -> Outcome {
     }
     // Its locks are gone, and it has not taken them again yet.
     if let Some(socket) = claim.dirs.iter().find_map(|claimed| answering(&claimed.dir, who)) {
-        return Outcome::AlreadyRunning(Other { pid: 0, socket: Some(socket) });
+        return Outcome::AlreadyRunning(Other { socket: Some(socket), ..Other::default() });
     }
     write_notes(&mut claim);
     match rival(who) {
@@ -295,7 +317,7 @@ fn other(who: &Who, usable: &[RuntimeDir], note: &LockNote) -> Other {
     let there = note.sockets.iter().find(|socket| answers_at(socket, who)).cloned();
     let here = || usable.iter().find_map(|dir| answering(dir, who));
     let lost = || lost_daemon(who).and_then(|found| found.1.socket);
-    Other { pid: note.pid, socket: there.or_else(here).or_else(lost) }
+    Other { pid: note.pid, socket: there.or_else(here).or_else(lost), claiming: note.claiming }
 }
 
 /// Returns the daemon that shares no directory with us and was there first. Of two who have only begun, the one with
@@ -319,7 +341,8 @@ fn lost_daemon(who: &Who) -> Option<(LockNote, Other)> {
         is_ours && !own.contains(&one.pid)
     })?;
     let socket = found.sockets.iter().find(|socket| answers_at(socket, who)).cloned();
-    Some((found.note, Other { pid: found.pid.0, socket }))
+    let other = Other { pid: found.pid.0, socket, claiming: found.note.claiming };
+    Some((found.note, other))
 }
 
 /// Returns the path of the socket in a directory where a process of ours takes connections.

@@ -182,6 +182,36 @@ fn shutdown_ends_everything_and_daemon_restart_begins_anew() {
 }
 
 #[test]
+fn a_daemon_that_is_just_ending_is_waited_for() {
+    let account = Account::new("ending");
+    account.start();
+    let keeper = account.keeper();
+    let both = account.sandbox.processes();
+    // The reactor ends and takes the sockets along; the locks stay with the keeper for as long as we like.
+    proc::signal(keeper, Signal::SIGSTOP);
+    let mut shutdown = account.background(&["shutdown"]);
+    wait::until(LONG, "the end of the sockets", || (!account.socket().exists()).then_some(()));
+    let start = account.background(&["daemon", "start"]);
+    let is_new = |pid: &i32| {
+        !both.contains(pid) && proc::command_line(*pid).iter().any(|word| word.ends_with("visord"))
+    };
+    wait::until(LONG, "the new daemon to look around", || {
+        account.sandbox.processes().iter().any(is_new).then_some(())
+    });
+    assert!(
+        shutdown.try_wait().expect("our own child").is_none(),
+        "said to be shut down while its keeper has the locks"
+    );
+    proc::signal(keeper, Signal::SIGCONT);
+    for client in [shutdown, start] {
+        let output = client.wait_with_output().expect("our own child");
+        assert!(output.status.success(), "{output:?}");
+    }
+    assert_ne!(account.keeper(), keeper);
+    account.shutdown();
+}
+
+#[test]
 fn ctrl_c_in_a_command_that_waits_cancels_nothing() {
     let account = Account::new("ctrl-c");
     account.program("slow", "command=sleep 1000\nstartsecs=4\nautostart=false");

@@ -3,6 +3,10 @@
 use super::shutdown;
 use crate::api::v1::{ConfigState, Daemon, StatusReply, path};
 use crate::cli::{Outcome, Problem, Session, exit};
+use crate::client::Connection;
+
+/// The phase of a daemon that stops its programs and goes.
+const ENDING: &str = "shutting_down";
 
 /// What to do with the daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -65,9 +69,14 @@ fn refuse_particular(session: &Session) -> Result<(), Problem> {
 
 fn start(session: &Session, here: bool) -> Outcome {
     let places = session.places()?;
-    if places.connect().is_ok() {
-        session.screen.message("visord: already started");
-        return Ok(exit::OK);
+    if let Ok(mut connection) = places.connect() {
+        let daemon = of(&mut connection)?;
+        if daemon.phase != ENDING {
+            session.screen.message("visord: already started");
+            return Ok(exit::OK);
+        }
+        refuse_particular(session)?;
+        shutdown::await_end(session, connection, daemon.pid, None)?;
     }
     refuse_particular(session)?;
     session.start(&places, here)?;
@@ -76,14 +85,19 @@ fn start(session: &Session, here: bool) -> Outcome {
 }
 
 fn status(session: &Session, json: bool) -> Outcome {
-    let status: StatusReply = session.connect()?.get(&format!("{}?view=short", path::STATUS))?;
-    let daemon = status.daemon;
+    let daemon = of(&mut session.connect()?)?;
     if json {
         session.screen.json(&serde_json::to_string(&daemon).unwrap_or_default());
     } else {
         lines(&daemon).iter().for_each(|line| session.screen.data(line));
     }
     Ok(if daemon.config.state == ConfigState::Bad { exit::REFUSED } else { exit::OK })
+}
+
+/// Asks the daemon about itself.
+fn of(connection: &mut Connection) -> Result<Daemon, Problem> {
+    let status: StatusReply = connection.get(&format!("{}?view=short", path::STATUS))?;
+    Ok(status.daemon)
 }
 
 fn lines(daemon: &Daemon) -> Vec<String> {
