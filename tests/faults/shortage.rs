@@ -10,6 +10,9 @@ const SHORT_UID: u32 = 61_002;
 /// More programs than the limits below allow.
 const PROGRAMS: usize = 30;
 
+/// Descriptors left for reading the configuration: far fewer than the programs need.
+const ENOUGH_TO_READ: usize = 8;
+
 fn crowd(section: &str) -> String {
     format!(
         "[program:many]\nprocess_name=%(program_name)s_%(process_num)02d\nnumprocs={PROGRAMS}\nstartsecs=0\ncommand=sleep 1000\n{section}\n"
@@ -21,6 +24,13 @@ fn limit(sandbox: &Sandbox, pid: i32, limit: &str) {
     let pid = pid.to_string();
     let output = sandbox.command("prlimit").args(["--pid", &pid, limit]).output().expect("prlimit runs");
     assert!(output.status.success(), "prlimit {limit}: {output:?}");
+}
+
+/// The limit of descriptors below which so many numbers are free.
+fn limit_with_free(pid: i32, free: usize) -> u32 {
+    let open = proc::descriptors(pid);
+    let next = (0..).filter(|number| !open.contains_key(number)).nth(free);
+    next.expect("numbers do not end")
 }
 
 /// All programs run in the end, none was given up, and each was spawned once.
@@ -66,11 +76,17 @@ fn without_descriptors_it_waits_and_starts_the_rest_when_there_are_some() {
         .main("minfds=64")
         .start(&crowd("startretries=1\nautostart=true").replace("numprocs=30", "numprocs=1"));
     daemon.wait_for("success: many_00 entered RUNNING state");
-    for pid in [daemon.keeper(), daemon.reactor()] {
-        let open = proc::descriptors(pid).len();
-        limit(&daemon.sandbox, pid, &format!("--nofile={open}:4096"));
-    }
+    let leave_free = |free: usize| {
+        for pid in [daemon.keeper(), daemon.reactor()] {
+            limit(&daemon.sandbox, pid, &format!("--nofile={}:4096", limit_with_free(pid, free)));
+        }
+    };
     daemon.sandbox.config("minfds=1", &crowd("startretries=1"));
+    leave_free(0);
+    daemon.signal(nix::sys::signal::Signal::SIGHUP);
+    let unread = daemon.wait_for("cannot read the file: Too many open files");
+    daemon.wait_after(unread, "nothing was changed");
+    leave_free(ENOUGH_TO_READ);
     daemon.signal(nix::sys::signal::Signal::SIGHUP);
     let before = daemon.wait_for("received SIGHUP indicating restart request");
     daemon.wait_after(before, "too many open files to spawn");
