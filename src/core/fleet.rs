@@ -7,7 +7,7 @@
 use super::Core;
 use super::action::{Action, Reply};
 use super::input::Actor;
-use super::process::Process;
+use super::process::{Desired, Process};
 use crate::model::spec::{FleetSpec, GroupSpec, LogTarget, Place, ProcessSpec, StreamSpec};
 use crate::model::{ProcessId, RunId};
 use std::cmp::Reverse;
@@ -91,6 +91,21 @@ impl Core {
         }
     }
 
+    /// Keeps what people wanted of the processes of a group that is replaced: what they stopped stays stopped, and
+    /// what they started goes on, whatever `autostart` says.
+    fn remember_wishes(&mut self, group: GroupId) {
+        let Some(group) = self.groups.get(&group) else { return };
+        for id in &group.members {
+            let Some(process) = self.table.get(id) else { continue };
+            let is_running = process.state().shown().is_running();
+            let is_by_hand = matches!(process.actor, Actor::Client(_));
+            if is_running || (process.desired == Desired::Down && is_by_hand) {
+                let key = (group.spec.name.clone(), process.spec.name.clone());
+                self.wishes.insert(key, process.desired);
+            }
+        }
+    }
+
     fn announce(&mut self, group: GroupId) {
         if let Some(group) = self.groups.get(&group) {
             self.actions.push_back(Action::GroupAdded(group.spec.name.clone()));
@@ -100,10 +115,21 @@ impl Core {
     /// Starts what a group starts by itself: by priority, those of one priority in definition order.
     fn autostart(&mut self, group: GroupId) {
         let mut ids = self.groups.get(&group).map(|group| group.members.clone()).unwrap_or_default();
-        ids.retain(|id| self.table.get(id).is_some_and(|process| process.spec.autostart));
+        ids.retain(|id| self.is_to_start(*id));
         ids.sort_by_key(|id| self.table.get(id).map_or(0, |process| process.spec.priority));
         for id in ids {
             self.start(id, Actor::Policy, "autostart");
+        }
+    }
+
+    /// Whether a process that has just been put in force is started: what people wanted of the one before it counts,
+    /// once, and else `autostart`.
+    fn is_to_start(&mut self, id: ProcessId) -> bool {
+        let Some(process) = self.table.get(&id) else { return false };
+        let key = (process.spec.group.clone(), process.spec.name.clone());
+        match self.wishes.remove(&key) {
+            Some(desired) => desired == Desired::Up,
+            None => process.spec.autostart,
         }
     }
 
@@ -192,8 +218,12 @@ impl Core {
                 continue;
             }
             group.leaving = true;
+            let comes_back = wanted.contains_key(group.spec.name.as_str());
             self.leaving.insert(id);
             self.mark_header();
+            if comes_back {
+                self.remember_wishes(id);
+            }
             for process in self.stop_order(id) {
                 self.stop(process, Actor::Policy, "its configuration was removed or changed");
             }
@@ -224,7 +254,9 @@ impl Core {
                 self.autostart(id);
             }
         }
-        if !self.leaving.is_empty() {
+        if self.leaving.is_empty() {
+            self.wishes.clear();
+        } else {
             self.target = Some(target);
         }
     }

@@ -131,6 +131,8 @@ pub struct Core {
     closing: Option<Closing>,
     /// The configuration that is to be in force when the groups that differ are down.
     target: Option<FleetSpec>,
+    /// What people wanted of processes whose groups are being replaced, by group and name.
+    wishes: BTreeMap<(String, String), Desired>,
     /// Groups that are being stopped in order to be removed.
     leaving: BTreeSet<GroupId>,
     next_process: u32,

@@ -1,7 +1,7 @@
 //! Rules of `fleet.rs`: what is the same runs on, what differs is stopped first, and twice is once.
 
 use crate::core::testing::{Bench, WEB, group, program};
-use crate::core::{Action, Input};
+use crate::core::{Action, Input, Request};
 use crate::model::spec::{FleetSpec, GroupSpec, Place, ProcessSpec};
 use crate::model::{ProcessId, State};
 
@@ -70,6 +70,35 @@ fn a_group_that_changed_is_replaced() {
     let id = bench.core.find("a", "a").unwrap();
     assert_eq!(bench.core.process(id).unwrap().spec().startsecs, 5);
     assert_eq!((bench.state_of(id), id), (State::Starting, WEB), "its id is used again");
+}
+
+#[test]
+fn what_people_stopped_stays_stopped_and_what_they_started_goes_on_in_a_group_that_is_replaced() {
+    let by_hand = |startsecs| one("c", move |spec| (spec.autostart, spec.startsecs) = (false, startsecs));
+    let mut bench = Bench::fleet(vec![one("a", |_| {}), one("b", |_| {}), by_hand(1)]);
+    for id in [WEB, ProcessId(1)] {
+        bench.spawned_of(id);
+    }
+    let hand = ProcessId(2);
+    bench.ask(Request::Start { process: hand, wait: false });
+    bench.spawned_of(hand);
+    bench.pass_ms(1000);
+    bench.ask_stop(false);
+    bench.exit_of(WEB, 0);
+    assert_eq!((bench.state(), bench.state_of(hand)), (State::Stopped, State::Running));
+    let changed = |name| one(name, |spec| spec.startsecs = 5);
+    let groups = vec![changed("a"), changed("b"), by_hand(5)];
+    bench.give(Input::FleetLoaded(FleetSpec { groups: groups.clone() }));
+    bench.exit_of(ProcessId(1), 0);
+    bench.exit_of(hand, 0);
+    let states = ["a", "b", "c"].map(|name| bench.state_of(bench.core.find(name, name).unwrap()));
+    assert_eq!(states, [State::Stopped, State::Starting, State::Starting]);
+    // A wish counts once: what goes and comes back later begins as its configuration says.
+    bench.give(Input::FleetLoaded(FleetSpec { groups: groups[1..2].to_vec() }));
+    assert_eq!((bench.core.find("a", "a"), bench.core.find("c", "c")), (None, None));
+    bench.give(Input::FleetLoaded(FleetSpec { groups }));
+    let states = ["a", "c"].map(|name| bench.state_of(bench.core.find(name, name).unwrap()));
+    assert_eq!(states, [State::Starting, State::Stopped]);
 }
 
 #[test]
