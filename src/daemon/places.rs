@@ -4,7 +4,7 @@
 //! seen, Missing::Make)` says what became of it.
 
 use super::instance::{self, Tried, Who};
-use crate::sys::ambient::Candidate;
+use crate::sys::ambient::{Candidate, Origin};
 use crate::sys::listen::{self, Listening};
 use crate::sys::lock::Lock;
 use crate::sys::runtime_dir::{self, FileId, Missing, Refused, RuntimeDir};
@@ -114,6 +114,12 @@ impl Place {
     pub(super) fn is_intact(&self, who: &Who) -> bool {
         let Some(bound) = &self.bound else { return true };
         id_of(&bound.dir.path) == Some(bound.dir.id) && bound.is_intact(who)
+    }
+
+    /// Whether somebody else has what would be our directory in `/tmp`.
+    pub(super) fn is_squatted(&self) -> bool {
+        let is_there = self.refused.as_ref().is_some_and(|refused| !refused.absent);
+        self.candidate.origin == Origin::Temp && is_there
     }
 
     /// Returns the directory in which a change could make the place usable, or unusable: itself, or what is above it

@@ -28,7 +28,8 @@ const SETTLE: Duration = Duration::from_millis(100);
 const LOOKS_AFTER: [Duration; 4] =
     [Duration::from_millis(200), Duration::from_millis(700), Duration::from_secs(3), Duration::from_secs(10)];
 
-/// How often directories are looked at that cannot be watched.
+/// How often directories are looked at that cannot be watched, and one in `/tmp` that somebody else has: who leaves it
+/// tells nobody but who watches `/tmp`, where every neighbour could wake us at will.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Most places: all kinds of candidates, and some generations of private directories.
@@ -264,7 +265,8 @@ impl Sockets {
         let all_bound = self.places.iter().all(|place| place.bound.is_some());
         let follow_up = LOOKS_AFTER.get(self.looks_done).filter(|_| !all_bound).copied();
         self.looks_done = self.looks_done.saturating_add(1).min(LOOKS_AFTER.len());
-        let is_blind = self.bound().any(|(_, bound)| !self.watch.covers(&bound.dir.path));
+        let is_blind = self.bound().any(|(_, bound)| !self.watch.covers(&bound.dir.path))
+            || self.places.iter().any(Place::is_squatted);
         missed.into_iter().chain(follow_up).chain(is_blind.then_some(LOOK_EVERY)).min()
     }
 

@@ -230,6 +230,31 @@ fn a_directory_that_is_squatted_while_we_run_is_replaced_by_a_private_one() {
 }
 
 #[test]
+fn what_a_squatter_left_is_taken_within_a_second() {
+    let machine = Machine::new();
+    std::fs::write(machine.temp(), "mine").expect("write");
+    let mut sockets = machine.start();
+    // Long after the last look that follows a change.
+    let mut now = clock::now();
+    for _ in 0..2 * LOOKS_AFTER.len() {
+        now = now.after(LOOKS_AFTER[LOOKS_AFTER.len() - 1]);
+        let _nothing_new = sockets.tick(now);
+    }
+    let pause = sockets.next_deadline().map(|due| due.since(now));
+    assert_eq!(pause, Some(LOOK_EVERY));
+    std::fs::remove_file(machine.temp()).expect("remove");
+    let change = sockets.tick(now.after(LOOK_EVERY)).expect("a look");
+    assert!(!change.appeared.is_empty() && answers(&machine.temp().join("default.sock")), "{change:?}");
+    // The private directory stays for as long as it is there, and nobody looks from time to time any more.
+    now = now.after(LOOK_EVERY);
+    for _ in 0..2 * LOOKS_AFTER.len() {
+        now = now.after(LOOKS_AFTER[LOOKS_AFTER.len() - 1]);
+        let _nothing_new = sockets.tick(now);
+    }
+    assert_eq!(sockets.next_deadline(), None);
+}
+
+#[test]
 fn the_deciding_lock_is_taken_again_when_somebody_removes_it() {
     let machine = Machine::new();
     let mut sockets = machine.start();
