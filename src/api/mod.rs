@@ -1,4 +1,5 @@
-//! What travels over the control socket, as plain data: HTTP, the native API in JSON, names and descriptions.
+//! What travels over the control socket, as plain data: HTTP, the native API in JSON, XML-RPC, names and
+//! descriptions.
 //!
 //! Pure: bytes and values in, bytes and values out. It opens nothing, reads no clock, and knows neither who serves
 //! ([`crate::daemon`]) nor who asks ([`crate::client`]). Both sides use the same types, so they cannot disagree:
@@ -16,3 +17,4 @@ pub mod describe;
 pub mod http;
 pub mod names;
 pub mod v1;
+pub mod xmlrpc;
