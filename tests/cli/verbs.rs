@@ -36,7 +36,7 @@ const VERBS: [(&str, bool); 16] = [
 ];
 
 /// Commands about everything.
-const OTHERS: [&str; 21] = [
+const OTHERS: [&str; 22] = [
     "",
     "status",
     "status all",
@@ -45,6 +45,7 @@ const OTHERS: [&str; 21] = [
     "start running nobody fatal",
     "stop all",
     "pid",
+    "pid running nobody",
     "version",
     "version --json",
     "reread",
@@ -61,12 +62,13 @@ const OTHERS: [&str; 21] = [
 ];
 
 /// Mistakes on the command line.
-const MISTAKES: [&str; 11] = [
+const MISTAKES: [&str; 12] = [
     "start",
     "stop",
     "signal HUP",
     "reload",
     "tail",
+    "tail -f",
     "tail running stdin",
     "tail -x running",
     "wait --ready --exit running",

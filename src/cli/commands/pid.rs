@@ -31,7 +31,7 @@ pub fn run(args: &Args, session: &Session) -> Outcome {
         return Ok(exit::OK);
     }
     let status: StatusReply = connection.get(&status::target(&args.names, true))?;
-    status.missing.iter().for_each(|name| session.screen.message(&format!("No such process {name}")));
+    status.missing.iter().for_each(|name| session.screen.message(&status::missing(name)));
     if args.json {
         let pids = status.processes.iter().map(|process| (process.namespec.clone(), json!(process.pid)));
         session.screen.json(&serde_json::Value::Object(pids.collect()).to_string());

@@ -91,25 +91,25 @@ fn follow(session: &Session, connection: Connection, target: &str, name: &str) -
 /// Reads the words by supervisorctl's rules (supervisor 4.3 supervisorctl.py `do_tail`).
 fn understand(words: &[String]) -> Result<Asked, String> {
     let (modifier, rest) = match words {
-        [] => return Err("Error: too few arguments".to_owned()),
-        words if words.len() > 3 => return Err("Error: too many arguments".to_owned()),
+        [] => return Err("error: too few arguments".to_owned()),
+        words if words.len() > 3 => return Err("error: too many arguments".to_owned()),
         [first, rest @ ..] if first.starts_with('-') => (Some(first.as_str()), rest),
         words => (None, words),
     };
-    let name = rest.first().ok_or("Error: tail requires process name")?.clone();
+    let name = rest.first().ok_or("error: tail requires process name")?.clone();
     let channel = match rest.get(1).map(|word| word.to_lowercase()).as_deref() {
         None | Some("stdout") => "stdout",
         Some("stderr") => "stderr",
-        Some(other) => return Err(format!("Error: bad channel '{other}'")),
+        Some(other) => return Err(format!("error: bad channel '{other}'")),
     };
     if rest.len() > 2 {
-        return Err("Error: too many arguments".to_owned());
+        return Err("error: too many arguments".to_owned());
     }
     let (follow, bytes) = match modifier {
         None => (false, BYTES),
         Some("-f") => (true, BYTES),
         Some(count) => {
-            let bytes = count[1..].parse().map_err(|_| format!("Error: bad argument {count}"))?;
+            let bytes = count[1..].parse().map_err(|_| format!("error: bad argument {count}"))?;
             (false, bytes)
         }
     };
@@ -129,12 +129,12 @@ mod tests {
             ("-f web", asked(true, 1600, "stdout")),
             ("-100 web stderr", asked(false, 100, "stderr")),
             ("web STDERR", asked(false, 1600, "stderr")),
-            ("", wrong("Error: too few arguments")),
-            ("-f", wrong("Error: tail requires process name")),
-            ("-x web", wrong("Error: bad argument -x")),
-            ("web stdin", wrong("Error: bad channel 'stdin'")),
-            ("a b c d", wrong("Error: too many arguments")),
-            ("web stdout c", wrong("Error: too many arguments")),
+            ("", wrong("error: too few arguments")),
+            ("-f", wrong("error: tail requires process name")),
+            ("-x web", wrong("error: bad argument -x")),
+            ("web stdin", wrong("error: bad channel 'stdin'")),
+            ("a b c d", wrong("error: too many arguments")),
+            ("web stdout c", wrong("error: too many arguments")),
         ] {
             let words: Vec<String> = words.split_whitespace().map(str::to_owned).collect();
             assert_eq!(understand(&words), expected, "{words:?}");
