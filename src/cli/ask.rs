@@ -2,7 +2,7 @@
 
 use super::report::{self, Manner};
 use super::waiting::{self, Question};
-use super::{Outcome, Session, exit};
+use super::{Outcome, Session};
 use crate::api::v1::Names;
 use crate::client::Connection;
 use std::time::Duration;
@@ -34,7 +34,7 @@ pub(super) fn carry_out(ask: &Ask, session: &Session, mut connection: Connection
     let what = summary(verb.name, &ask.names);
     let question = Question { path: verb.path, what: &what, timeout: ask.timeout };
     let reply = waiting::submit(session, &mut connection, &question, &body)?;
-    let manner = Manner { done: verb.done, not_running: exit::OK, json: ask.json };
+    let manner = Manner { done: verb.done, needs_running: false, json: ask.json };
     report::processes(session, &reply, manner)
 }
 

@@ -4,7 +4,7 @@
 //! `web: ERROR (spawn error: can't find command 'x')`.
 
 use super::output::Screen;
-use super::{Outcome, Session, exit};
+use super::{Outcome, Session, exit, table};
 use crate::api::v1::{GroupAction, GroupResult, GroupResults, ProcessResult, ResultStatus, Results};
 use crate::client::http::{Reply, parse};
 use crate::model::State;
@@ -29,8 +29,8 @@ const REASONS: [(ResultStatus, &str, i32); 11] = [
 pub(super) struct Manner {
     /// What was done, in a participle: `started`.
     pub done: &'static str,
-    /// The exit code where a program does not run: for stopping that is what was wanted.
-    pub not_running: i32,
+    /// Whether it takes a program that runs; for stopping, one that does not is what was wanted.
+    pub needs_running: bool,
     /// Whether the answer is shown as it came.
     pub json: bool,
 }
@@ -59,11 +59,16 @@ fn is_start_failure(status: ResultStatus) -> bool {
 /// Returns the gravest code, which is the greatest.
 fn code(results: &[ProcessResult], manner: Manner) -> i32 {
     let of = |result: &ProcessResult| match result.status {
-        ResultStatus::NotRunning => manner.not_running,
+        ResultStatus::NotRunning if manner.needs_running && should_run(result) => exit::NOT_RUNNING,
+        ResultStatus::NotRunning if manner.needs_running => exit::REFUSED,
         ResultStatus::AlreadyStarted if is_between_attempts(result) => exit::NOT_RUNNING,
         status => REASONS.iter().find(|row| row.0 == status).map_or(exit::REFUSED, |row| row.2),
     };
     results.iter().map(of).max().unwrap_or(exit::OK)
+}
+
+fn should_run(result: &ProcessResult) -> bool {
+    result.process.as_ref().is_some_and(table::should_run)
 }
 
 /// Whether it counts as started and yet does not run: its start failed, and is tried again.
@@ -145,6 +150,7 @@ fn tell_group(screen: &Screen, result: &GroupResult) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::v1::Process;
 
     const STATUSES: [ResultStatus; 11] = [
         ResultStatus::Done,
@@ -187,18 +193,24 @@ mod tests {
 
     #[test]
     fn the_gravest_result_decides_the_code() {
-        let manner = Manner { done: "stopped", not_running: exit::OK, json: false };
-        let codes = |statuses: &[ResultStatus], manner| {
+        let manner = Manner { done: "stopped", needs_running: false, json: false };
+        let codes = |statuses: &[ResultStatus]| {
             code(&statuses.iter().map(|status| result(*status, "")).collect::<Vec<_>>(), manner)
         };
         use ResultStatus::{Done, NoSuchProcess, NotRunning, SpawnError};
-        assert_eq!(codes(&[], manner), exit::OK);
-        assert_eq!(codes(&[Done, NotRunning], manner), exit::OK);
-        assert_eq!(
-            codes(&[Done, NotRunning], Manner { not_running: exit::NOT_RUNNING, ..manner }),
-            exit::NOT_RUNNING
-        );
-        assert_eq!(codes(&[SpawnError, Done, NoSuchProcess], manner), exit::START_FAILED);
+        assert_eq!(codes(&[]), exit::OK);
+        assert_eq!(codes(&[Done, NotRunning]), exit::OK);
+        assert_eq!(codes(&[SpawnError, Done, NoSuchProcess]), exit::START_FAILED);
+    }
+
+    #[test]
+    fn not_running_is_for_what_should_run() {
+        let manner = Manner { done: "signalled", needs_running: true, json: false };
+        for (wanted, expected) in [(true, exit::NOT_RUNNING), (false, exit::REFUSED)] {
+            let process = Process { wanted, state: State::Stopped, ..Process::default() };
+            let result = ProcessResult { process: Some(process), ..result(ResultStatus::NotRunning, "") };
+            assert_eq!(code(&[result], manner), expected);
+        }
     }
 
     #[test]

@@ -63,13 +63,18 @@ fn remarks(process: &Process) -> String {
     remarks
 }
 
+/// Whether a process should be up: it is wanted, and not through with its work.
+#[must_use]
+pub(super) fn should_run(process: &Process) -> bool {
+    process.wanted && !(process.state == State::Exited && process.expected == Some(true))
+}
+
 /// Whether a process is where it is meant to be: up, on its way, not wanted, or through with its work.
 #[must_use]
 pub(super) fn is_as_meant(process: &Process) -> bool {
     match process.state {
         State::Running | State::Starting | State::Stopping => true,
-        State::Exited => !process.wanted || process.expected == Some(true),
-        State::Stopped => !process.wanted,
+        State::Exited | State::Stopped => !should_run(process),
         State::Backoff | State::Fatal | State::Unknown => false,
     }
 }

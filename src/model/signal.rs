@@ -104,6 +104,13 @@ impl Signal {
         Signal::table().find(|(known, _)| *known == full).map(|(_, number)| Signal(number))
     }
 
+    /// Returns the signal that people mean by a name or a number, if this platform has it.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Signal> {
+        let by_number = text.parse().ok().map(Signal).filter(|signal| signal.name().is_some());
+        by_number.or_else(|| Signal::by_name(text))
+    }
+
     /// Returns the canonical name, `SIGTERM`, where the number has one.
     #[must_use]
     pub fn name(self) -> Option<&'static str> {
@@ -130,6 +137,15 @@ mod tests {
             assert_eq!(Signal::by_name(text), Some(Signal::TERM));
         }
         assert_eq!(Signal::by_name("NOPE"), None);
+    }
+
+    #[test]
+    fn numbers_are_signals_too_where_the_platform_has_them() {
+        assert_eq!(Signal::parse("15"), Some(Signal::TERM));
+        assert_eq!(Signal::parse("hup"), Some(Signal::HUP));
+        for text in ["0", "-1", "999", "NOPE", ""] {
+            assert_eq!(Signal::parse(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -58,7 +58,7 @@ fn start_stop_restart_and_signal_say_what_they_did() {
     expect(&account, &["stop", "web"], 0, "web: stopped\n", "");
     assert!(!proc::alive(second));
     expect(&account, &["stop", "web"], 0, "", "web: ERROR (not running)\n");
-    expect(&account, &["signal", "HUP", "web"], 3, "", "web: ERROR (not running)\n");
+    expect(&account, &["signal", "HUP", "web"], 1, "", "web: ERROR (not running)\n");
     expect(&account, &["signal", "HUP", "trap"], 0, "trap: signalled\n", "");
     wait::until(LONG, "the handler", || account.ok(&["logs", "trap"]).contains("got").then_some(()));
     expect(&account, &["start", "nope"], 4, "", "nope: ERROR (no such process)\n");
@@ -66,7 +66,7 @@ fn start_stop_restart_and_signal_say_what_they_did() {
     let (code, out, err) = account.told(&["start", "odd"]);
     assert_eq!((code, out.as_str()), (7, ""), "{err}");
     assert!(err.contains("odd: ERROR (") && err.contains("visorctl why odd"), "{err}");
-    assert_eq!(account.told(&["signal", "NOSUCH", "trap"]).0, 1);
+    assert_eq!(account.told(&["signal", "NOSUCH", "trap"]).0, 2);
     assert_eq!(account.told(&["start"]).0, 2);
     let results = json(&account, &["restart", "--json", "trap"]);
     assert_eq!(results["results"][0]["status"], "done", "{results}");
@@ -105,7 +105,9 @@ fn status_shows_the_truth_in_words_code_and_json() {
     let why = account.ok(&["why", "dies"]);
     assert!(why.contains("exit status 3") && why.contains("my last words"), "{why}");
     let (code, out, _) = account.told(&["pid", "manual"]);
-    assert_eq!((code, out.as_str()), (3, "0\n"));
+    assert_eq!((code, out.as_str()), (0, "0\n"), "it is not meant to run");
+    assert_eq!(account.told(&["status", "manual"]).0, 0);
+    assert_eq!(account.told(&["pid", "dies"]).0, 3);
     account.shutdown();
 }
 
@@ -162,6 +164,8 @@ fn wait_returns_when_it_is_so_and_not_before_its_time_is_over() {
     let (code, _, err) = account.told(&["wait", "slow", "--exit", "--timeout", "200ms"]);
     assert_eq!(code, 6, "{err}");
     assert_eq!(account.told(&["wait", "nope"]).0, 4);
+    account.ok(&["stop", "slow"]);
+    expect(&account, &["wait", "slow"], 1, "", "slow: ERROR (not running)\n");
     account.shutdown();
 }
 

@@ -2,7 +2,7 @@
 
 use crate::api::v1::{Names, path};
 use crate::cli::report::{self, Manner};
-use crate::cli::{Outcome, Session, exit};
+use crate::cli::{Outcome, Session};
 use crate::client::Wait;
 
 /// Empty the logs of programs
@@ -23,5 +23,5 @@ pub struct Args {
 pub fn run(args: &Args, session: &Session) -> Outcome {
     let body = Names { names: args.names.clone(), ..Names::default() };
     let reply = session.connect()?.submit(path::CLEAR, &body, &mut Wait::default())?;
-    report::processes(session, &reply, Manner { done: "cleared", not_running: exit::OK, json: args.json })
+    report::processes(session, &reply, Manner { done: "cleared", needs_running: false, json: args.json })
 }

@@ -1,8 +1,8 @@
 //! `visorctl pid`: the pid to signal: the daemon's, or those of programs.
 
 use super::status;
-use crate::api::v1::{StatusReply, Version, path};
-use crate::cli::{Outcome, Session, exit};
+use crate::api::v1::{Process, StatusReply, Version, path};
+use crate::cli::{Outcome, Session, exit, table};
 use serde_json::json;
 
 /// Show the pid of the daemon, or of programs (0: not running)
@@ -40,7 +40,12 @@ pub fn run(args: &Args, session: &Session) -> Outcome {
     }
     Ok(match () {
         () if !status.missing.is_empty() => exit::ABSENT,
-        () if status.processes.iter().any(|process| process.pid == 0) => exit::NOT_RUNNING,
+        () if status.processes.iter().any(is_missed) => exit::NOT_RUNNING,
         () => exit::OK,
     })
+}
+
+/// Whether it has no pid and should have one.
+fn is_missed(process: &Process) -> bool {
+    process.pid == 0 && table::should_run(process)
 }

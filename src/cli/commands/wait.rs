@@ -3,7 +3,7 @@
 use crate::api::v1::{Until, WaitRequest, path};
 use crate::cli::report::{self, Manner};
 use crate::cli::waiting::{self, Question};
-use crate::cli::{Outcome, Session, ask, exit};
+use crate::cli::{Outcome, Session, ask};
 use std::time::Duration;
 
 /// Wait until programs run, ended or are stopped
@@ -44,5 +44,5 @@ pub fn run(args: &Args, session: &Session) -> Outcome {
     let what = ask::summary("wait for", &args.names);
     let question = Question { path: path::WAIT, what: &what, timeout: args.timeout };
     let reply = waiting::submit(session, &mut session.connect()?, &question, &body)?;
-    report::processes(session, &reply, Manner { done, not_running: exit::NOT_RUNNING, json: args.json })
+    report::processes(session, &reply, Manner { done, needs_running: true, json: args.json })
 }

@@ -103,8 +103,7 @@ impl Reactor {
 
     pub(super) fn answer_signal(&mut self, client: ClientId, request: &Request) -> Result<(), ErrorReply> {
         let asked: v1::SignalRequest = body(request)?;
-        let by_number = asked.signal.parse().ok().map(Signal).filter(|signal| signal.name().is_some());
-        let Some(signal) = by_number.or_else(|| Signal::by_name(&asked.signal)) else {
+        let Some(signal) = Signal::parse(&asked.signal) else {
             let message = format!("no such signal: {}", asked.signal);
             return Err(ErrorReply::new(ErrorCode::BadRequest, message, "a name as TERM, or a number"));
         };
@@ -357,10 +356,12 @@ impl Reactor {
             return;
         }
         let Some(view) = self.core.view(process) else { return };
-        let coming = view.retry_at.is_some() || view.state.is_running() || view.state == State::Stopping;
+        let coming = self.is_stoppable(process) || view.state == State::Stopping;
         let verdict = |until: Until| match until {
             Until::Running if view.state == State::Running => Some(ResultStatus::Done),
-            Until::Running if !coming => Some(ResultStatus::AbnormalTermination),
+            Until::Running if coming => None,
+            Until::Running if view.state == State::Stopped => Some(ResultStatus::NotRunning),
+            Until::Running => Some(ResultStatus::AbnormalTermination),
             Until::Exited | Until::Stopped if view.state.is_stopped() => Some(ResultStatus::Done),
             _ => None,
         };
