@@ -4,7 +4,7 @@
 //! was tried and the command that repairs it.
 
 use super::output::Screen;
-use super::{Problem, exit};
+use super::{Problem, exit, survival};
 use crate::api::v1;
 use crate::client::launch::{self, Launched};
 use crate::client::{Connection, Places, Unreachable, wait};
@@ -92,17 +92,15 @@ impl Session {
     pub fn start(&self, places: &Places, here: bool) -> Result<Connection, Problem> {
         refuse_in_batch_job(here)?;
         let program = launch::program();
-        let launched = launch::launch(&program, &Ambient::real()).map_err(|error| {
+        let ambient = Ambient::real();
+        let launched = launch::launch(&program, &ambient).map_err(|error| {
             Problem::new(exit::ABSENT, format!("error: cannot start {}: {error}", program.display()))
         })?;
         let mut connection = self.await_start(places, &launched)?;
         if launched.status.success() {
             let version: v1::Version = connection.get(v1::path::VERSION)?;
-            self.screen.message(&format!(
-                "started visord, pid {} (to start it at boot, add to `crontab -e`: @reboot {})",
-                version.pid,
-                program.display()
-            ));
+            let hint = survival::start_hint(&ambient, &program);
+            self.screen.message(&format!("started visord, pid {} ({hint})", version.pid));
         }
         Ok(connection)
     }
