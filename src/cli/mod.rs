@@ -11,6 +11,7 @@ pub mod exit;
 pub mod explain;
 mod merge;
 pub mod output;
+mod own_config;
 mod problem;
 mod program_file;
 mod report;

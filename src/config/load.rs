@@ -6,8 +6,10 @@
 use super::check::reader::Reader;
 use super::check::{daemon, groups, names, servers};
 use super::diagnostic::Diagnostic;
+use super::document::Section;
 use super::include::Collected;
 use super::keys::daemon::DaemonDraft;
+use super::keys::{self, SectionKind};
 use super::{path, xdg};
 use crate::model::Host;
 use crate::model::spec::{CtlSpec, GroupSpec, Place, Settings, XdgRoots};
@@ -150,6 +152,23 @@ pub fn load_ctl(file: &Path, host: &dyn Host) -> Result<CtlSpec, Vec<Diagnostic>
         Ok(None) => Err(vec![Diagnostic::error(Place { file, line: 0 }, "no [supervisorctl] section")]),
         Err(mistakes) => Err(mistakes.into_iter().map(Diagnostic::into_error).collect()),
     }
+}
+
+/// Returns where a group of this name is made, whatever else is wrong with the files: by a program, a group or a pool.
+/// A second section of such a name would be merged with it or hide it.
+#[must_use]
+pub fn group_place(request: &LoadRequest, name: &str, host: &dyn Host) -> Option<Place> {
+    let (_, collected) = request.collect(host);
+    let document = &collected.document;
+    let makes_it = |section: &&Section| {
+        let own = section.name.split_once(':').map(|(_, own)| own.trim());
+        own == Some(name) && keys::section_row(&section.name).is_some_and(|row| makes_group(row.kind))
+    };
+    document.sections().iter().find(makes_it).map(|section| document.place(section))
+}
+
+fn makes_group(kind: SectionKind) -> bool {
+    matches!(kind, SectionKind::Program | SectionKind::Group | SectionKind::Listener | SectionKind::Fcgi)
 }
 
 fn here_of(file: &Path) -> String {

@@ -34,4 +34,4 @@ pub mod value;
 mod xdg;
 
 pub use diagnostic::{Diagnostic, Severity};
-pub use load::{LoadRequest, Loaded, load, load_ctl};
+pub use load::{LoadRequest, Loaded, group_place, load, load_ctl};

@@ -58,8 +58,8 @@ fn log_dir(state: &Path) -> PathBuf {
 mod tests {
     use super::*;
     use crate::config::check::tests::Imagined;
-    use crate::config::{LoadRequest, Loaded, load};
-    use crate::model::spec::{LogTarget, Settings};
+    use crate::config::{LoadRequest, Loaded, group_place, load};
+    use crate::model::spec::{LogTarget, Place, Settings};
 
     fn roots() -> XdgRoots {
         XdgRoots {
@@ -136,6 +136,30 @@ mod tests {
         assert_eq!(names(&settings), ["a", "m", "x"]);
         assert_eq!(settings.daemon.logfile, MainLog::File("/home/me/.config/visor/x.log".into()));
         assert_eq!(settings.fleet.groups[0].processes[0].command, "/home/me/.config/visor/conf.d/a");
+    }
+
+    #[test]
+    fn a_name_that_is_taken_is_found_in_every_file_and_kind_of_section() {
+        let host = Imagined::default()
+            .file("/home/me/.config/visor/visor.conf", "[include]\nfiles=more.conf\n[program:m]\n")
+            .file("/home/me/.config/visor/more.conf", "[eventlistener:e]\n[fcgi-program:f]\ncommand=f")
+            .file("/home/me/.config/visor/conf.d/b.conf", "[program:x]\nkilled\n\n[group:g]\nprograms=x");
+        let line = |name: &str| group_place(&LoadRequest::xdg(roots()), name, &host);
+        for (name, file, at) in [
+            ("m", "visor.conf", 3),
+            ("e", "more.conf", 1),
+            ("f", "more.conf", 2),
+            ("x", "conf.d/b.conf", 1),
+            ("g", "conf.d/b.conf", 4),
+        ] {
+            let file = Path::new("/home/me/.config/visor").join(file);
+            assert_eq!(line(name), Some(Place { file, line: at }), "{name}");
+        }
+        assert_eq!(
+            (line("supervisor"), line("b"), line("")),
+            (None, None, None),
+            "an interface is no program"
+        );
     }
 
     #[test]

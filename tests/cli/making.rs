@@ -86,6 +86,28 @@ fn a_program_that_is_there_stays_as_it_is() {
 }
 
 #[test]
+fn a_name_that_another_file_defines_is_refused_with_its_place() {
+    let bench = Bench::with(world());
+    let root = bench.dir().join("home/.config/visor");
+    fs::create_dir_all(root.join("conf.d")).expect("folders");
+    fs::write(root.join("visor.conf"), "; all of mine\n[group:pool]\nprograms=api\n").expect("a file");
+    fs::write(root.join("conf.d/site.conf"), "[program:api]\ncommand=cat\n\n[program:web]\n")
+        .expect("a file");
+    for (name, place) in
+        [("pool", "visor.conf:2"), ("api", "conf.d/site.conf:1"), ("web", "conf.d/site.conf:4")]
+    {
+        let said = bench.run(&["new", name, "--", "sleep", "1"]);
+        let expected = format!(
+            "error: {name} is defined in ~/.config/visor/{place} already (change it there, or choose another name)\n"
+        );
+        assert_eq!((said.out.as_str(), said.err, said.code), ("", expected, 1));
+        assert!(!root.join(format!("conf.d/{name}.conf")).exists());
+    }
+    assert_eq!(bench.run(&["new", "site2", "--no-start", "--", "sleep", "1"]).code, 0);
+    assert!(bench.asked().is_empty());
+}
+
+#[test]
 fn a_program_that_does_not_run_is_told_with_the_next_step() {
     let mut world = world();
     world.processes = vec![process(State::Fatal)];

@@ -4,10 +4,12 @@
 use crate::api::v1::{GroupResults, Groups, ResultStatus, Results, StatusReply, Until, WaitRequest, path};
 use crate::cli::program_file::{self, Draft};
 use crate::cli::waiting::{self, Question};
-use crate::cli::{Outcome, Problem, Session, exit, merge, survival, table};
+use crate::cli::{Outcome, Problem, Session, exit, merge, own_config, survival, table};
 use crate::client::http::parse;
 use crate::client::{Connection, launch};
+use crate::config::group_place;
 use crate::sys::ambient::Ambient;
+use crate::sys::host::RealHost;
 use crate::sys::login;
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -90,6 +92,7 @@ fn write_file(args: &Args, ambient: &Ambient) -> Result<PathBuf, Problem> {
     let root = ambient.config_root();
     let folder = root.ok_or_else(|| usage("there is no home directory: set HOME".to_owned()))?.join("conf.d");
     let file = folder.join(format!("{}.conf", args.name));
+    refuse_taken(&args.name, &file, ambient)?;
     create(&folder, &file, &text).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => Problem::new(
             exit::REFUSED,
@@ -98,6 +101,19 @@ fn write_file(args: &Args, ambient: &Ambient) -> Result<PathBuf, Problem> {
         _ => Problem::new(exit::REFUSED, format!("error: cannot write {}: {error}", file.display())),
     })?;
     Ok(file)
+}
+
+/// Refuses a name that another file defines: supervisord's rules would make one program of both.
+fn refuse_taken(name: &str, file: &Path, ambient: &Ambient) -> Result<(), Problem> {
+    let place = own_config::request(ambient).and_then(|own| group_place(&own, name, &RealHost));
+    // Our own file is told of as a file that is there, whatever it defines.
+    let Some(place) = place.filter(|_| !file.exists()) else { return Ok(()) };
+    let text = format!(
+        "error: {name} is defined in {}:{} already (change it there, or choose another name)",
+        short(&place.file),
+        place.line
+    );
+    Err(Problem::new(exit::REFUSED, text))
 }
 
 /// Writes a file that is not there yet.
