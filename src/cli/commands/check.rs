@@ -2,19 +2,20 @@
 //!
 //! Diagnostics go to standard error, one line each; what was asked for as data goes to standard output.
 
-use crate::cli::{Outcome, Problem, Session, exit, output};
+use crate::cli::{Outcome, Problem, Session, exit, output, own_config};
 use crate::config::dump::dump;
-use crate::config::search::search;
-use crate::config::{LoadRequest, Loaded, load};
+use crate::config::{Diagnostic, LoadRequest, Loaded, load};
 use crate::model::Host;
+use crate::sys::ambient::Ambient;
 use crate::sys::host::RealHost;
 use serde_json::{Value, json};
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 /// Check configuration files and show every mistake in them
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Files to check; without one, the file that the daemon would find by itself
+    /// Files to check; without one, all that your own daemon would read
     files: Vec<PathBuf>,
     /// Unknown sections and keys are errors
     #[arg(long)]
@@ -27,43 +28,83 @@ pub struct Args {
     dump: bool,
 }
 
+/// A configuration that was read, or one file of it.
+struct Checked {
+    /// What is checked, as it was named.
+    name: PathBuf,
+    loaded: Loaded,
+    /// The file of it that was asked for: it stands for itself, whatever is wrong with the others.
+    part: Option<PathBuf>,
+}
+
 /// Checks the files and returns an exit code.
 ///
 /// # Errors
 /// When there is no file to check.
-pub fn run(args: &Args, _session: &Session) -> Outcome {
-    let host = RealHost;
-    let files = files(args, &host)?;
-    let request = |file: &PathBuf| LoadRequest { strict: args.strict, ..LoadRequest::of(file) };
-    let checked: Vec<(&PathBuf, Loaded)> =
-        files.iter().map(|file| (file, load(&request(file), &host))).collect();
+pub fn run(args: &Args, session: &Session) -> Outcome {
+    let checked = read(args, session, &RealHost)?;
     if args.json || args.dump {
         let shown = checked
             .iter()
-            .map(|(file, loaded)| if args.dump { dump(loaded, file) } else { report(loaded, file) });
-        output::data(&document(shown.collect()));
+            .map(|each| if args.dump { dump(&each.loaded, &each.name) } else { report(each) })
+            .collect();
+        output::data(&document(shown));
     } else {
-        checked.iter().for_each(|(file, loaded)| tell(loaded, file));
+        checked.iter().for_each(tell);
     }
-    let good = checked.iter().all(|(_, loaded)| loaded.settings.is_some());
-    Ok(if good { exit::OK } else { exit::REFUSED })
+    Ok(if checked.iter().all(Checked::is_good) { exit::OK } else { exit::REFUSED })
 }
 
-/// Returns the files to check: those that were named, else the one that supervisord would find.
-fn files(args: &Args, host: &dyn Host) -> Result<Vec<PathBuf>, Problem> {
-    if !args.files.is_empty() {
-        return Ok(args.files.clone());
+/// Reads what was named, else what the daemon in question would read.
+fn read(args: &Args, session: &Session, host: &dyn Host) -> Result<Vec<Checked>, Problem> {
+    let strict = args.strict;
+    let own = own_config::request(&Ambient::real()).map(|own| LoadRequest { strict, ..own });
+    let files = if args.files.is_empty() { session.config.as_slice() } else { args.files.as_slice() };
+    if files.is_empty() {
+        let own =
+            own.ok_or_else(|| Problem::usage("error: there is no home directory: set HOME, or name a file"))?;
+        let name = own.xdg.as_ref().map(|roots| roots.config.clone()).unwrap_or_default();
+        return Ok(vec![Checked { name, loaded: load(&own, host), part: None }]);
     }
-    let program = std::env::args_os().next().unwrap_or_default();
-    let search = search(Path::new(&program), host);
-    for (file, why) in &search.skipped {
-        output::message(&format!("{} is passed over: {why}", file.display()));
+    let whole = OnceCell::new();
+    let whole = || whole.get_or_init(|| own.as_ref().map(|own| load(own, host)).unwrap_or_default());
+    let of = |name: &PathBuf| match same_file(name, &whole().files, host) {
+        Some(part) => Checked { name: name.clone(), part: Some(part), loaded: whole().clone() },
+        None => {
+            let loaded = load(&LoadRequest { strict, ..LoadRequest::of(name) }, host);
+            Checked { name: name.clone(), loaded, part: None }
+        }
+    };
+    Ok(files.iter().map(of).collect())
+}
+
+/// Finds the file that a name leads to among others.
+fn same_file(name: &Path, others: &[PathBuf], host: &dyn Host) -> Option<PathBuf> {
+    let real = host.canonical(name).ok()?;
+    others.iter().find(|other| host.canonical(other).is_ok_and(|other| other == real)).cloned()
+}
+
+impl Checked {
+    fn concerns(&self, file: &Path) -> bool {
+        self.part.as_ref().is_none_or(|part| part == file)
     }
-    let places: Vec<String> = search.tried.iter().map(|place| place.display().to_string()).collect();
-    let found = search.found.ok_or_else(|| {
-        Problem::usage(format!("no configuration found ({}), name a file", places.join(", ")))
-    })?;
-    Ok(vec![found])
+
+    fn diagnostics(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.loaded.diagnostics.iter().filter(|diagnostic| self.concerns(&diagnostic.place.file))
+    }
+
+    fn is_good(&self) -> bool {
+        !self.diagnostics().any(Diagnostic::is_error)
+    }
+
+    fn processes(&self) -> usize {
+        let groups = match &self.loaded.settings {
+            Some(settings) => &settings.fleet.groups,
+            None => &self.loaded.defined,
+        };
+        let all = groups.iter().flat_map(|group| &group.processes);
+        all.filter(|process| self.concerns(&process.place.file)).count()
+    }
 }
 
 /// Returns one value as it is, and several as a list, indented as the oracle does.
@@ -72,34 +113,27 @@ fn document(mut values: Vec<Value>) -> String {
     format!("{value:#}")
 }
 
-fn report(loaded: &Loaded, file: &Path) -> Value {
+fn report(checked: &Checked) -> Value {
+    let files: Vec<&PathBuf> = checked.loaded.files.iter().filter(|file| checked.concerns(file)).collect();
     json!({
-        "file": file.to_string_lossy(),
-        "ok": loaded.settings.is_some(),
-        "files": loaded.files,
-        "diagnostics": loaded.diagnostics,
+        "file": checked.name.to_string_lossy(),
+        "ok": checked.is_good(),
+        "files": files,
+        "diagnostics": checked.diagnostics().collect::<Vec<_>>(),
     })
 }
 
 /// Writes the diagnostics, and a line that sums them up.
-fn tell(loaded: &Loaded, file: &Path) {
-    for diagnostic in &loaded.diagnostics {
-        output::message(&diagnostic.to_string());
-    }
-    let errors = loaded.errors().count();
-    let warnings = loaded.diagnostics.len() - errors;
-    let shown = file.display();
-    match &loaded.settings {
-        Some(settings) => {
-            let processes: usize = settings.fleet.groups.iter().map(|group| group.processes.len()).sum();
-            let programs = count(processes, "process", "processes");
-            output::data(&format!("{shown}: ok, {programs}, {}", count(warnings, "warning", "warnings")));
-        }
-        None => {
-            let (errors, warnings) =
-                (count(errors, "error", "errors"), count(warnings, "warning", "warnings"));
-            output::message(&format!("{shown}: {errors}, {warnings}"));
-        }
+fn tell(checked: &Checked) {
+    checked.diagnostics().for_each(|diagnostic| output::message(&diagnostic.to_string()));
+    let errors = checked.diagnostics().filter(|diagnostic| diagnostic.is_error()).count();
+    let warnings = count(checked.diagnostics().count() - errors, "warning", "warnings");
+    let shown = checked.name.display();
+    if checked.is_good() {
+        let programs = count(checked.processes(), "process", "processes");
+        output::data(&format!("{shown}: ok, {programs}, {warnings}"));
+    } else {
+        output::message(&format!("{shown}: {}, {warnings}", count(errors, "error", "errors")));
     }
 }
 
