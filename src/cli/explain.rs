@@ -105,8 +105,14 @@ fn headline(process: &Process, circumstances: &Circumstances<'_>) -> String {
         State::Starting => format!("is starting (pid {})", process.pid),
         State::Stopping => format!("is being stopped (pid {})", process.pid),
         State::Backoff => format!("does not run yet: {}{}", failed(process), next_attempt(process)),
+        State::Stopped | State::Exited | State::Fatal if !process.start_refused.is_empty() => {
+            "does not run: it could not be started".to_owned()
+        }
         State::Fatal => "does not run: it was given up (FATAL)".to_owned(),
-        State::Stopped if process.stopped_unix == 0.0 => "does not run: it was not started yet".to_owned(),
+        State::Stopped if process.started_unix == 0.0 && process.stopped_unix == 0.0 => {
+            "does not run: it was not started yet".to_owned()
+        }
+        State::Stopped if process.stopped_unix == 0.0 => "does not run: it was stopped".to_owned(),
         State::Stopped => format!("does not run: it was stopped at {}", at()),
         State::Exited => format!("does not run: it ended at {}", at()),
         State::Unknown => "is in an unknown state: a signal could not be sent to it".to_owned(),
@@ -130,7 +136,13 @@ fn finding(process: &Process, circumstances: &Circumstances<'_>) -> Finding {
     if let Some(why) = &process.refused {
         return REFUSED.about(process, why);
     }
+    if let Some(finding) = again(process, circumstances) {
+        return finding;
+    }
     match process.state {
+        State::Stopped | State::Exited | State::Fatal if !process.start_refused.is_empty() => {
+            causes::of_refusal(process)
+        }
         State::Running => running(process),
         State::Starting => STARTING.about(process, ""),
         State::Stopping => STOPPING.about(process, &who(process, circumstances.uid)),
@@ -158,6 +170,31 @@ fn untold(spawn_error: &str) -> &str {
     if spawn_error.is_empty() { "no error was told" } else { spawn_error }
 }
 
+/// Explains a program that is up again after it ended by itself not long ago: nobody who asks then asks why it runs.
+fn again(process: &Process, circumstances: &Circumstances<'_>) -> Option<Finding> {
+    let is_recent = match process.state {
+        State::Running => process.uptime_ms.is_some_and(|uptime| uptime < RECENT_MS),
+        State::Starting => true,
+        _ => false,
+    };
+    let exit = process.previous_exit.as_ref().filter(|_| is_recent)?;
+    let end = ends::of(process, exit, circumstances);
+    let times = match process.restarts {
+        0 | 1 => "once".to_owned(),
+        count => format!("{count} times"),
+    };
+    let at = describe::stop_time(process.stopped_unix as i64, &circumstances.zone);
+    let finding = RESTARTED.about(process, &times);
+    // It is up: to start it is the one thing that is not to be done.
+    let next = end.next.strip_suffix(&format!("visorctl start {}", process.namespec)).unwrap_or(&end.next);
+    let next = next.strip_suffix("then: ").unwrap_or(next).trim_end_matches([';', ',', ' ']);
+    Some(Finding {
+        what: format!("{}; it last ended at {at}: {}", finding.what, end.what),
+        next: next.to_owned(),
+        ..finding
+    })
+}
+
 fn running(process: &Process) -> Finding {
     match process.left_overs {
         0 => RUNNING.about(process, ""),
@@ -166,8 +203,15 @@ fn running(process: &Process) -> Finding {
 }
 
 fn stopped(process: &Process, circumstances: &Circumstances<'_>) -> Finding {
-    if process.stopped_unix > 0.0 {
-        return STOPPED.about(process, &who(process, circumstances.uid));
+    if process.started_unix > 0.0 || process.stopped_unix > 0.0 {
+        let stopped = STOPPED.about(process, &who(process, circumstances.uid));
+        // What it was stopped in the middle of is why it never ran.
+        return match causes::of_spawn_error(process) {
+            Some(cause) => {
+                Finding { what: format!("{}, and before that {}", stopped.what, cause.what), ..cause }
+            }
+            None => stopped,
+        };
     }
     if process.autostart { NOT_STARTED.about(process, "") } else { MANUAL.about(process, "") }
 }
@@ -189,6 +233,10 @@ pub fn who(process: &Process, uid: u32) -> String {
     }
 }
 
+/// How long after a restart in milliseconds a program that runs is still asked about because of it.
+const RECENT_MS: u64 = 10 * 60 * 1000;
+
+const RESTARTED: Words = words("restarted", "it was started again {x}", "");
 const REFUSED: Words =
     words("refused", "its configuration forbids to run it: {x}", "change {where}, then: visorctl update");
 const RUNNING: Words = words("running", "all is well", "");

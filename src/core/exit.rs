@@ -204,12 +204,20 @@ impl Core {
     pub(super) fn start_again(&mut self, id: ProcessId) {
         match self.table.get(&id).map(|process| *process.state()) {
             Some(ProcState::Exited { again: Some(at), rest: Rest::Clean }) if at <= self.now => {
-                self.start(id, Actor::Policy, "autorestart");
+                self.restart(id, "autorestart");
             }
             Some(ProcState::Backoff { until, rest: Rest::Clean }) if until <= self.now => {
-                self.start(id, Actor::Policy, "next attempt");
+                self.restart(id, "next attempt");
             }
             _ => {}
         }
+    }
+    /// Starts a process that ended by itself, or could not be started, and counts that.
+    fn restart(&mut self, id: ProcessId, cause: &str) {
+        if let Some(process) = self.table.get_mut(&id) {
+            process.restarts = process.restarts.saturating_add(1);
+            process.previous = process.exit.or(process.previous);
+        }
+        self.start(id, Actor::Policy, cause);
     }
 }

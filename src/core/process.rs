@@ -47,6 +47,13 @@ pub struct Process {
     pub(super) actor: Actor,
     pub(super) cause: String,
     pub(super) changed_wall: WallTime,
+    /// Starts by itself since somebody asked for one.
+    pub(super) restarts: u32,
+    /// How the run before this one ended, where this one was started because of that.
+    pub(super) previous: Option<ExitStatus>,
+    /// Why a start that was asked for changed nothing; empty since the next one that did. It is not stored: who
+    /// asked was told.
+    pub(super) start_refused: String,
 }
 
 impl Process {
@@ -68,6 +75,9 @@ impl Process {
             actor: Actor::Policy,
             cause: String::new(),
             changed_wall: WallTime(0),
+            restarts: 0,
+            previous: None,
+            start_refused: String::new(),
         }
     }
 

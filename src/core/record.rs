@@ -49,6 +49,8 @@ impl Core {
             actor: actor_code(process.actor),
             failure: process.failure.clone(),
             cause: process.cause.clone(),
+            restarts: process.restarts,
+            previous: process.previous,
         })
     }
 }

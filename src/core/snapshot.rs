@@ -245,6 +245,8 @@ impl Core {
         process.rate = RestartRate(record.rate);
         process.actor = actor_from_code(record.actor);
         process.cause = record.cause;
+        process.restarts = record.restarts;
+        process.previous = record.previous;
         let startsecs = process.spec.startsecs;
         self.index(id, &state, startsecs);
     }

@@ -53,6 +53,10 @@ impl Core {
         let Some(process) = self.table.get_mut(&id) else { return };
         process.desired = Desired::Up;
         process.failure.clear();
+        process.start_refused.clear();
+        if actor != Actor::Policy {
+            (process.restarts, process.previous) = (0, None);
+        }
         process.exit = None;
         process.exitstatus = 0;
         process.expected = false;
@@ -97,6 +101,7 @@ impl Core {
                 self.actions.push_back(Action::Spawn { run, process: id });
             }
             (ProcState::Checking { shown, .. }, Err(error)) if error.is_command() => {
+                self.note_refusal(id, &error);
                 self.answer_refused(id, &error);
                 self.leave_checking(id, shown);
             }
@@ -106,6 +111,12 @@ impl Core {
                 self.start_failed(id, &error);
             }
             _ => {}
+        }
+    }
+
+    fn note_refusal(&mut self, id: ProcessId, error: &SpawnError) {
+        if let Some(process) = self.table.get_mut(&id) {
+            process.start_refused = error.to_string();
         }
     }
 

@@ -47,6 +47,12 @@ pub struct ProcessView {
     pub actor: Actor,
     /// When that was; 0 never.
     pub changed: WallTime,
+    /// Starts by itself since somebody asked for one.
+    pub restarts: u32,
+    /// How the run before this one ended, where this one was started because of that.
+    pub previous: Option<ExitStatus>,
+    /// Why a start that was asked for changed nothing; empty since the next one that did.
+    pub start_refused: String,
 }
 
 impl Core {
@@ -82,6 +88,9 @@ impl Core {
             cause: process.cause.clone(),
             actor: process.actor,
             changed: process.changed_wall,
+            restarts: process.restarts,
+            previous: process.previous,
+            start_refused: process.start_refused.clone(),
         })
     }
 }

@@ -72,6 +72,10 @@ pub struct ProcessRecord {
     pub failure: String,
     /// Why its state last changed, in words.
     pub cause: String,
+    /// Starts by itself since somebody asked for one.
+    pub restarts: u32,
+    /// How the run before the current one ended, where the current one was started because of that.
+    pub previous: Option<ExitStatus>,
 }
 
 impl ProcessRecord {
@@ -100,6 +104,11 @@ impl ProcessRecord {
         out.put(&self.actor.to_le_bytes());
         out.put_text(&self.failure, FAILURE_SIZE_MAX_BYTES);
         out.put_text(&self.cause, CAUSE_SIZE_MAX_BYTES);
+        // What came later stands last: an older record has zeros there, which mean none.
+        out.put(&self.restarts.to_le_bytes());
+        let (kind, number) = exit_to_code(self.previous);
+        out.put(&[kind]);
+        out.put(&number.to_le_bytes());
         out.seal()
     }
 
@@ -134,6 +143,8 @@ impl ProcessRecord {
             actor: from.u64()?,
             failure: from.text(FAILURE_SIZE_MAX_BYTES)?,
             cause: from.text(CAUSE_SIZE_MAX_BYTES)?,
+            restarts: from.u32()?,
+            previous: exit_from_code(from.u8()?, from.i32()?)?,
         };
         Some(record)
     }
@@ -279,13 +290,15 @@ mod tests {
             actor: 99,
             failure: "can't find command 'x'".to_owned(),
             cause: "start requested".to_owned(),
+            restarts: 8,
+            previous: Some(ExitStatus::Code(9)),
         }
     }
 
     #[test]
     fn every_field_comes_back() {
         for exit in [None, Some(ExitStatus::Code(255)), Some(ExitStatus::Unknown), record().exit] {
-            let record = ProcessRecord { exit, ..record() };
+            let record = ProcessRecord { exit, previous: exit, ..record() };
             assert_eq!(ProcessRecord::decode(&record.encode()), Some(record));
         }
     }

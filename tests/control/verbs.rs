@@ -66,6 +66,9 @@ fn start_stop_restart_and_signal_say_what_they_did() {
     let (code, out, err) = account.told(&["start", "odd"]);
     assert_eq!((code, out.as_str()), (7, ""), "{err}");
     assert!(err.contains("odd: ERROR (") && err.contains("visorctl why odd"), "{err}");
+    let why = account.ok(&["why", "odd"]);
+    assert!(why.starts_with("odd does not run: it could not be started\n"), "{why}");
+    assert!(why.contains("there is no file /no/such/command"), "{why}");
     assert_eq!(account.told(&["signal", "NOSUCH", "trap"]).0, 2);
     assert_eq!(account.told(&["start"]).0, 2);
     let results = json(&account, &["restart", "--json", "trap"]);
@@ -108,6 +111,33 @@ fn status_shows_the_truth_in_words_code_and_json() {
     assert_eq!((code, out.as_str()), (0, "0\n"), "it is not meant to run");
     assert_eq!(account.told(&["status", "manual"]).0, 0);
     assert_eq!(account.told(&["pid", "dies"]).0, 3);
+    account.shutdown();
+}
+
+#[test]
+fn why_tells_of_a_crash_after_the_restart_and_after_the_reactors_death() {
+    let account = Account::new("again");
+    account.program("web", "command=sleep 1000\nstartsecs=0");
+    account.start();
+    let mut pid = account.running("web");
+    assert!(account.ok(&["why", "web"]).contains("all is well"));
+    for times in ["once", "2 times"] {
+        proc::signal(pid, Signal::SIGKILL);
+        let next =
+            || account.told(&["pid", "web"]).1.trim().parse().ok().filter(|now| ![0, pid].contains(now));
+        pid = wait::until(LONG, "the next run", next);
+        account.running("web");
+        let why = account.ok(&["why", "web"]);
+        let said = format!("  because    it was started again {times}; it last ended at ");
+        assert!(why.contains(&said) && why.contains(": it was killed with SIGKILL"), "{why}");
+    }
+    proc::signal(account.reactor(), Signal::SIGKILL);
+    let why = json(&account, &["why", "--json", "web"]);
+    assert_eq!((&why["kind"], &why["process"]["restarts"]), (&"restarted".into(), &2.into()), "{why}");
+    assert_eq!(why["process"]["previous_exit"]["text"], "terminated by SIGKILL", "{why}");
+    // What is asked for is a new beginning.
+    account.ok(&["restart", "web"]);
+    assert!(account.ok(&["why", "web"]).contains("all is well"));
     account.shutdown();
 }
 

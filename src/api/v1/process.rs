@@ -73,6 +73,12 @@ pub struct Process {
     pub expected: Option<bool>,
     /// Why its last start failed; empty when it did not.
     pub spawn_error: String,
+    /// Why a start that was asked for was refused and changed nothing; empty since the next one that was not.
+    pub start_refused: String,
+    /// How often it was started again by itself since somebody asked for a start.
+    pub restarts: u32,
+    /// How the run before this one ended, where this one was started because of that; when is `stopped_unix`.
+    pub previous_exit: Option<Exit>,
     /// Failed starts in a row.
     pub attempts: u32,
     /// When it is started again by itself, if so.
@@ -121,6 +127,9 @@ impl Default for Process {
             exit: None,
             expected: None,
             spawn_error: String::new(),
+            start_refused: String::new(),
+            restarts: 0,
+            previous_exit: None,
             attempts: 0,
             retry_in_ms: None,
             left_overs: 0,

@@ -2,7 +2,7 @@
 //!
 //! Example: the spawn error `command at '/x' is not executable` is the row `not_executable`.
 
-use super::{Finding, Words, words};
+use super::{Finding, UNEXPLAINED, Words, words};
 use crate::api::v1::{FailedStage, Process};
 
 /// Spawn errors by how they begin and end (supervisor 4.3's texts, as the core makes them); `{x}` is what stands in
@@ -134,7 +134,16 @@ const SPAWN_ERRORS: [(&str, &str, Words); 14] = [
 
 /// Explains a spawn error; those that only say how the program ended are left to the end itself.
 pub(super) fn of_spawn_error(process: &Process) -> Option<Finding> {
-    let text = process.spawn_error.as_str();
+    of_text(process, &process.spawn_error)
+}
+
+/// Explains why a start was refused before anything was tried.
+pub(super) fn of_refusal(process: &Process) -> Finding {
+    let text = &process.start_refused;
+    of_text(process, text).unwrap_or_else(|| UNEXPLAINED.about(process, text))
+}
+
+fn of_text(process: &Process, text: &str) -> Option<Finding> {
     if text.starts_with("unknown error during fork") {
         return Some(FORK.about(process, text));
     }

@@ -143,6 +143,42 @@ fn ended_later() -> Vec<Case> {
     ]
 }
 
+fn up_again() -> Vec<Case> {
+    let again = |restarts, seconds: u64, code, text: &str| Process {
+        restarts,
+        previous_exit: Some(Exit { text: text.into(), code }),
+        stopped_unix: 1_700_465_580.0,
+        uptime_ms: Some(seconds * 1000),
+        ..process(State::Running)
+    };
+    let starting = Process { state: State::Starting, uptime_ms: None, ..again(2, 0, 1, "exit status 1") };
+    vec![
+        ("runs again", again(1, 2, -1, "terminated by SIGKILL"), ""),
+        ("runs again and again", again(3, 599, 1, "exit status 1"), "bind: Address already in use"),
+        ("runs again, ended by somebody", again(1, 2, -1, "terminated by SIGTERM"), ""),
+        ("starts again", starting, ""),
+        ("has been running for long", again(3, 600, 1, "exit status 1"), ""),
+    ]
+}
+
+fn refused_starts() -> Vec<Case> {
+    let refused = |state| Process {
+        start_refused: "can't find command '/opt/serve'".into(),
+        autostart: false,
+        ..process(state)
+    };
+    let odd = Process { start_refused: "odd".into(), ..process(State::Stopped) };
+    let missing = "can't find command 'serve'";
+    let stopped =
+        Process { state: State::Stopped, actor: "client:1000".into(), started_unix: 60.0, ..failed(missing) };
+    vec![
+        ("a start of a stopped program was refused", refused(State::Stopped), ""),
+        ("a start of a program that was given up was refused", refused(State::Fatal), ""),
+        ("refused for a reason without words", odd, ""),
+        ("stopped between its attempts", stopped, ""),
+    ]
+}
+
 fn without_failure() -> Vec<Case> {
     let stopped =
         |actor: &str| Process { actor: actor.into(), stopped_unix: 60.0, ..process(State::Stopped) };
@@ -165,8 +201,16 @@ fn without_failure() -> Vec<Case> {
 
 #[test]
 fn every_kind_of_failure_has_its_words() {
-    let cases =
-        [before_the_program(), in_the_child(), too_early(), ended_later(), without_failure()].concat();
+    let cases = [
+        before_the_program(),
+        in_the_child(),
+        too_early(),
+        ended_later(),
+        up_again(),
+        refused_starts(),
+        without_failure(),
+    ]
+    .concat();
     let mut text = String::new();
     for (name, process, stderr) in cases {
         let Explanation { headline, finding } = explained(&process, stderr);

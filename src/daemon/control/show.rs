@@ -10,7 +10,7 @@ use crate::core::{Actor, Phase, ProcessView};
 use crate::daemon::reactor::Reactor;
 use crate::daemon::sockets::Sockets;
 use crate::model::spec::{LogTarget, MainLog, ProcessSpec};
-use crate::model::{ProcessId, State, WallTime};
+use crate::model::{ExitStatus, ProcessId, State, WallTime};
 use crate::sys::clock;
 use jiff::tz::TimeZone;
 use std::path::Path;
@@ -96,7 +96,10 @@ impl Reactor {
             started_unix: unix(view.start),
             stopped_unix: unix(view.stop),
             uptime_ms,
-            exit: view.exit.map(|exit| v1::Exit { text: exit.to_string(), code: exit.code() }),
+            exit: view.exit.map(exit_of),
+            previous_exit: view.previous.map(exit_of),
+            restarts: view.restarts,
+            start_refused: view.start_refused.clone(),
             expected: self.expected(&view),
             attempts: view.attempt,
             retry_in_ms: view.retry_at.map(|at| at.since(now).as_millis() as u64),
@@ -167,6 +170,10 @@ fn facts(view: &ProcessView, now: WallTime) -> Facts<'_> {
         now: now.secs(),
         spawn_error: &view.spawnerr,
     }
+}
+
+fn exit_of(status: ExitStatus) -> v1::Exit {
+    v1::Exit { text: status.to_string(), code: status.code() }
 }
 
 fn is_expected(spec: &ProcessSpec, code: i32) -> bool {
