@@ -6,9 +6,11 @@
 //!
 //! `serde_json::from_slice::<v1::Names>(br#"{"names":["web"]}"#)` is what `POST /v1/start` takes.
 
+mod follow;
 mod process;
 mod results;
 
+pub use follow::{FollowRequest, Piece, PieceReader};
 pub use process::{Config, ConfigState, Daemon, Exit, FailedStage, Process, Row, StatusList, StatusReply};
 pub use results::{GroupAction, GroupResult, GroupResults, ProcessResult, ResultStatus, Results};
 
@@ -48,6 +50,8 @@ pub mod path {
     pub const CLEAR: &str = "/v1/clear";
     /// Reads a log.
     pub const LOG: &str = "/v1/log";
+    /// Follows the logs of many.
+    pub const FOLLOW: &str = "/v1/follow";
     /// Reads the activity log.
     pub const MAINLOG: &str = "/v1/mainlog";
     /// Writes to a standard input.
@@ -312,6 +316,13 @@ pub struct Error {
     pub message: String,
     /// What to do about it; may be empty.
     pub hint: String,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        if self.hint.is_empty() { Ok(()) } else { write!(f, " ({})", self.hint) }
+    }
 }
 
 /// The body of every answer whose status is 400 or more.

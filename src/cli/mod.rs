@@ -9,6 +9,7 @@ pub mod commands;
 pub mod escape;
 pub mod exit;
 pub mod explain;
+mod follow;
 mod merge;
 pub mod output;
 mod own_config;

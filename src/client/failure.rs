@@ -29,10 +29,7 @@ pub enum Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::Refused { error, .. } => {
-                f.write_str(&error.message)?;
-                if error.hint.is_empty() { Ok(()) } else { write!(f, " ({})", error.hint) }
-            }
+            Failure::Refused { error, .. } => write!(f, "{error}"),
             Failure::Lost(why) => write!(f, "the connection to visord was lost: {why}"),
             Failure::TimedOut(after) => write!(f, "no answer from visord within {} s", after.as_secs()),
             Failure::Interrupted => f.write_str("interrupted"),

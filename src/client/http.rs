@@ -92,12 +92,12 @@ impl Connection {
         self.ask("POST", target, Some(&v1::body(body)), wait)
     }
 
-    /// Asks for something that comes bit by bit, as a log that is followed.
+    /// Asks for something that comes bit by bit, as logs that are followed.
     ///
     /// # Errors
     /// See [`Failure`].
-    pub fn stream(mut self, target: &str) -> Result<Stream, Failure> {
-        self.send("GET", target, None)?;
+    pub fn stream(mut self, target: &str, body: &impl Serialize) -> Result<Stream, Failure> {
+        self.send("POST", target, Some(&v1::body(body)))?;
         let mut parser = ResponseParser::new(false);
         let (mut wait, since) = (Wait::default(), Instant::now());
         while parser.head().is_none() {

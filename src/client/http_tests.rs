@@ -85,7 +85,7 @@ fn a_daemon_that_does_not_answer_is_not_waited_for_for_ever() {
 fn a_stream_gives_what_came_with_its_head_and_what_comes_later() {
     let (connection, thread) =
         server(&["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"]);
-    let mut stream = connection.stream("/v1/log?name=web&follow=1").expect("a stream");
+    let mut stream = connection.stream("/v1/follow", &()).expect("a stream");
     let mut all = stream.begun();
     while !stream.has_ended() {
         all.extend(stream.read().expect("more"));
@@ -97,7 +97,7 @@ fn a_stream_gives_what_came_with_its_head_and_what_comes_later() {
 fn a_stream_that_is_refused_is_a_failure() {
     let (connection, _thread) =
         server(&["HTTP/1.1 404 X\r\n\r\n{\"error\":{\"code\":\"no_such_process\",\"message\":\"no web\"}}"]);
-    let failure = connection.stream("/v1/log?name=web").err();
+    let failure = connection.stream("/v1/follow", &()).err();
     assert!(matches!(failure, Some(Failure::Refused { status: 404, .. })), "{failure:?}");
 }
 

@@ -56,8 +56,8 @@ pub(super) enum Job {
     Looked(RunId, Result<Command, SpawnError>),
     /// The configuration was read again.
     Loaded(Purpose, Box<Loaded>),
-    /// A piece of a log was read for a client.
-    Read { client: ClientId, follower: Option<Follower>, bytes: io::Result<Vec<u8>> },
+    /// A piece of a log was read for a client; one that is followed has a number among those of its client.
+    Read { client: ClientId, follower: Option<(usize, Follower)>, bytes: io::Result<Vec<u8>> },
 }
 
 /// What a configuration is read for.

@@ -1,30 +1,94 @@
 //! Reading a log from its end, and on: through rotation, clearing and truncation, without a poll.
 //!
 //! Whoever follows is told by the disk worker that the log grew ([`super::disk::Disk::watch`]), and reads then, on
-//! the worker. Nothing is lost to a slow reader: the bytes are in the file. Example: `Follower::open(path, 1600)`,
-//! then `follower.read(64 << 10)` whenever the log grew.
+//! the worker. Nothing is lost to a slow reader: the bytes are in the file. A [`Position`] is a place in a log that
+//! another process can go on from. Example: `Follower::new(path, Start::End(1600))`, then `follower.read(64 << 10)`
+//! whenever the log grew.
 
-use std::fs::File;
+use std::ffi::OsString;
+use std::fmt;
+use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
-/// A place in a log.
-#[derive(Debug)]
-pub struct Follower {
-    path: PathBuf,
-    file: Option<(File, u64)>,
+/// Most rotated files that are looked through for the one that was read last: more than anybody keeps.
+const BACKUPS_MAX: u32 = 1000;
+
+/// Which file it is, whatever it is called by now: a number may be used again, so its birth counts too where the
+/// file system tells it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Mark {
+    inode: u64,
+    born_ns: u64,
+}
+
+/// A place in a log: everything in front of it has been read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Position {
+    /// The file; none of that number exists where there was no log yet.
+    mark: Mark,
     offset: u64,
 }
 
-impl Follower {
-    /// Begins `tail_bytes` before the end of a log; one that is not there yet is followed from its beginning.
+impl Position {
+    /// Reads what [`fmt::Display`] writes.
     #[must_use]
-    pub fn open(path: &Path, tail_bytes: u64) -> Follower {
-        let file = open(path);
-        let size =
-            file.as_ref().and_then(|(file, _)| file.metadata().ok()).map_or(0, |metadata| metadata.len());
-        Follower { path: path.to_owned(), file, offset: size.saturating_sub(tail_bytes) }
+    pub fn parse(text: &str) -> Option<Position> {
+        let mut numbers = text.split('-').map(|part| u64::from_str_radix(part, 16).ok());
+        let mut next = || numbers.next().flatten();
+        let position = Position { mark: Mark { inode: next()?, born_ns: next()? }, offset: next()? };
+        numbers.next().is_none().then_some(position)
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:x}-{:x}-{:x}", self.mark.inode, self.mark.born_ns, self.offset)
+    }
+}
+
+/// Where reading begins.
+#[derive(Clone, Copy, Debug)]
+pub enum Start {
+    /// So many bytes before the end; a log that is not there yet is followed from its beginning.
+    End(u64),
+    /// Where somebody has read to.
+    At(Position),
+}
+
+/// Somebody who follows a log.
+#[derive(Debug)]
+pub struct Follower {
+    path: PathBuf,
+    /// Where to begin, until that has been done.
+    start: Option<Start>,
+    file: Option<File>,
+    position: Position,
+    keeps_file: bool,
+}
+
+impl Follower {
+    /// Returns one that has not looked at the log yet.
+    #[must_use]
+    pub fn new(path: &Path, start: Start) -> Follower {
+        let position = Position::default();
+        Follower { path: path.to_owned(), start: Some(start), file: None, position, keeps_file: true }
+    }
+
+    /// Has it hold no descriptor between two readings. Then only what is still called by a name of the log is found
+    /// again: what a rotation without backups throws away meanwhile is not read.
+    #[must_use]
+    pub fn without_file(mut self) -> Follower {
+        self.keeps_file = false;
+        self
+    }
+
+    /// Returns where it has read to.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.position
     }
 
     /// Returns what came since, at most `bytes_max`; as much as that means that there may be more.
@@ -32,52 +96,107 @@ impl Follower {
     /// # Errors
     /// As read(2).
     pub fn read(&mut self, bytes_max: usize) -> io::Result<Vec<u8>> {
+        self.reach();
         let mut bytes = Vec::new();
         loop {
             self.read_current(bytes_max, &mut bytes)?;
-            // Only a file that is read to its end is left for the one that took its name.
+            // Only a file that is read to its end is left for the one after it.
             if bytes.len() == bytes_max || !self.go_on() {
-                return Ok(bytes);
+                break;
             }
+        }
+        if !self.keeps_file {
+            self.file = None;
+        }
+        Ok(bytes)
+    }
+
+    /// Opens the file that it is in.
+    fn reach(&mut self) {
+        match self.start.take() {
+            Some(Start::End(bytes)) => {
+                if let Some((file, mark, size)) = open(&self.path) {
+                    self.position = Position { mark, offset: size.saturating_sub(bytes) };
+                    self.file = Some(file);
+                }
+                return;
+            }
+            Some(Start::At(position)) => self.position = position,
+            None => {}
+        }
+        if self.file.is_none() && self.position.mark != Mark::default() {
+            let mark = self.position.mark;
+            let own = self.names().find_map(|name| open(&name).filter(|(_, found, _)| *found == mark));
+            self.file = own.map(|(file, ..)| file);
         }
     }
 
     fn read_current(&mut self, bytes_max: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
-        let Some((file, _)) = &self.file else { return Ok(()) };
+        let Some(file) = &self.file else { return Ok(()) };
         let size = file.metadata()?.len();
+        let offset = &mut self.position.offset;
         // Emptied in place, by us or by somebody's logrotate.
-        self.offset = if size < self.offset { 0 } else { self.offset };
+        *offset = if size < *offset { 0 } else { *offset };
         let before = bytes.len();
-        let want = usize::try_from(size - self.offset).unwrap_or(usize::MAX).min(bytes_max - before);
+        let want = usize::try_from(size - *offset).unwrap_or(usize::MAX).min(bytes_max - before);
         bytes.resize(before + want, 0);
         let mut have = before;
         while have < bytes.len() {
-            match file.read_at(&mut bytes[have..], self.offset)? {
+            match file.read_at(&mut bytes[have..], *offset)? {
                 0 => break,
-                count => (have, self.offset) = (have + count, self.offset + count as u64),
+                count => (have, *offset) = (have + count, *offset + count as u64),
             }
         }
         bytes.truncate(have);
         Ok(())
     }
 
-    /// Takes the file that has the name now; returns whether it is another one.
+    /// Takes the file that was begun after this one; returns whether there is one.
     fn go_on(&mut self) -> bool {
-        let Some((next, inode)) = open(&self.path) else { return false };
-        if self.file.as_ref().is_some_and(|(_, known)| *known == inode) {
-            return false;
+        let mark = self.position.mark;
+        let Some(latest) = open(&self.path).filter(|(_, found, _)| *found != mark) else { return false };
+        // It may have been rotated several times: then the next one is a backup too. One that is nowhere was taken
+        // away, and all backups are older or read already.
+        let mut newer = None;
+        for backup in self.names().skip(1).map_while(|name| open(&name)) {
+            if backup.1 == mark {
+                self.enter(newer.unwrap_or(latest));
+                return true;
+            }
+            newer = Some(backup);
         }
-        (self.file, self.offset) = (Some((next, inode)), 0);
+        self.enter(latest);
         true
+    }
+
+    fn enter(&mut self, (file, mark, _): Opened) {
+        (self.file, self.position) = (Some(file), Position { mark, offset: 0 });
+    }
+
+    /// Returns the names of the log's files, the latest first.
+    fn names(&self) -> impl Iterator<Item = PathBuf> + use<> {
+        let path = self.path.clone();
+        let backup = move |number| {
+            let mut name = OsString::from(path.as_os_str());
+            name.push(format!(".{number}"));
+            PathBuf::from(name)
+        };
+        let backups = (1..=BACKUPS_MAX).map(backup).take_while(|name| name.exists());
+        std::iter::once(self.path.clone()).chain(backups)
     }
 }
 
+/// A file, which one it is, and its size.
+type Opened = (File, Mark, u64);
+
 /// Opens a plain file, without waiting for anybody's pipe.
-fn open(path: &Path) -> Option<(File, u64)> {
+fn open(path: &Path) -> Option<Opened> {
     let flags = libc::O_NONBLOCK | libc::O_CLOEXEC;
     let file = File::options().read(true).custom_flags(flags).open(path).ok()?;
-    let metadata = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
-    Some((file, metadata.ino()))
+    let metadata = file.metadata().ok().filter(Metadata::is_file)?;
+    let born = metadata.created().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    let born_ns = born.map_or(0, |since| since.as_nanos() as u64);
+    Some((file, Mark { inode: metadata.ino(), born_ns }, metadata.len()))
 }
 
 #[cfg(test)]
@@ -94,7 +213,7 @@ mod tests {
         let directory = tempfile::tempdir()?;
         let path = directory.path().join("log");
         append(&path, "0123456789")?;
-        let mut follower = Follower::open(&path, 4);
+        let mut follower = Follower::new(&path, Start::End(4));
         assert_eq!(follower.read(100)?, b"6789");
         append(&path, "more")?;
         assert_eq!(follower.read(100)?, b"more");
@@ -113,12 +232,74 @@ mod tests {
     fn it_is_read_in_pieces_of_the_limit_and_a_missing_log_is_waited_for() -> io::Result<()> {
         let directory = tempfile::tempdir()?;
         let path = directory.path().join("log");
-        let mut follower = Follower::open(&path, 4);
+        let mut follower = Follower::new(&path, Start::End(4));
         assert_eq!(follower.read(3)?, b"");
         append(&path, "abcdefg")?;
         assert_eq!(follower.read(3)?, b"abc");
         assert_eq!(follower.read(3)?, b"def");
         assert_eq!(follower.read(3)?, b"g");
         Ok(())
+    }
+
+    /// Moves the log and its backups on by one.
+    fn rotate(path: &Path, backups: u32) -> io::Result<()> {
+        let name = |number: u32| PathBuf::from(format!("{}.{number}", path.display()));
+        for number in (1..backups).rev().filter(|number| name(*number).exists()) {
+            std::fs::rename(name(number), name(number + 1))?;
+        }
+        std::fs::rename(path, name(1))
+    }
+
+    #[test]
+    fn another_goes_on_from_a_position_through_any_number_of_rotations() -> io::Result<()> {
+        let directory = tempfile::tempdir()?;
+        let path = directory.path().join("log");
+        append(&path, "read, ")?;
+        for keeps_file in [true, false] {
+            let mut follower = Follower::new(&path, Start::End(0));
+            follower = if keeps_file { follower } else { follower.without_file() };
+            assert_eq!(follower.read(100)?, b"");
+            let stored = follower.position().to_string();
+            for piece in ["one ", "two ", "three "] {
+                append(&path, piece)?;
+                rotate(&path, 9)?;
+            }
+            append(&path, "four")?;
+            assert_eq!(follower.read(100)?, b"one two three four");
+            let mut next = Follower::new(&path, Start::At(Position::parse(&stored).expect("our own text")));
+            // In pieces that end at the ends of files, too.
+            assert_eq!((next.read(4)?, next.read(100)?), (b"one ".to_vec(), b"two three four".to_vec()));
+            assert_eq!((next.position(), next.read(100)?), (follower.position(), Vec::new()));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_position_in_a_file_that_is_gone_leads_to_the_beginning_of_the_next() -> io::Result<()> {
+        let directory = tempfile::tempdir()?;
+        let path = directory.path().join("log");
+        let mut follower = Follower::new(&path, Start::End(9));
+        assert_eq!((follower.read(9)?, follower.position()), (Vec::new(), Position::default()));
+        append(&path, "first")?;
+        let mut next = Follower::new(&path, Start::At(follower.position()));
+        assert_eq!(next.read(9)?, b"first", "there was no log before");
+        rotate(&path, 9)?;
+        append(&path, "second")?;
+        assert_eq!(next.read(9)?, b"second");
+        std::fs::rename(&path, directory.path().join("elsewhere"))?;
+        append(&path, "third")?;
+        let mut last = Follower::new(&path, Start::At(next.position()));
+        assert_eq!((last.read(9)?, next.read(9)?), (b"third".to_vec(), b"third".to_vec()));
+        Ok(())
+    }
+
+    #[test]
+    fn a_position_is_three_numbers() {
+        let position = Position { mark: Mark { inode: 255, born_ns: u64::MAX }, offset: 16 };
+        assert_eq!(position.to_string(), "ff-ffffffffffffffff-10");
+        assert_eq!(Position::parse(&position.to_string()), Some(position));
+        for text in ["", "1", "1-2", "1-2-3-4", "1-2-x", "1-2-", "1-2-10000000000000000"] {
+            assert_eq!(Position::parse(text), None, "{text}");
+        }
     }
 }

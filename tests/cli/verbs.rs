@@ -198,7 +198,10 @@ fn what_is_typed_is_what_is_asked() {
         ("update a b", r#"Post /v1/update  {"groups":["a","b"]}"#),
         ("add a", r#"Post /v1/add  {"groups":["a"]}"#),
         ("reread", "Post /v1/reread  {}"),
-        ("tail -f nobody stderr", "Get /v1/log name=nobody&channel=stderr&bytes=1600&follow=1"),
+        (
+            "tail -f nobody stderr",
+            r#"Post /v1/follow  {"names":["nobody"],"channel":"stderr","bytes":1600,"positions":{}}"#,
+        ),
         ("status a:b", "Get /v1/status view=short&name=a:b"),
         ("status --json", "Get /v1/status"),
     ] {

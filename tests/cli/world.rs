@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use visor::api::http::Request;
 use visor::api::names::Namespec;
 use visor::api::v1::{
-    self, ConfigState, Daemon, ErrorCode, ErrorReply, Exit, Process, ProcessResult, ResultStatus, Results,
+    self, ConfigState, Daemon, ErrorCode, ErrorReply, Exit, Piece, Process, ProcessResult, ResultStatus,
+    Results,
 };
 use visor::model::State;
 use visor::model::state::STATES;
@@ -68,6 +69,7 @@ impl World {
             ),
             v1::path::STATUS => self.status(request),
             v1::path::LOG => self.log(request),
+            v1::path::FOLLOW => self.follow(&body(request)),
             v1::path::SHUTDOWN => Answer::End(json!({"ok": true})),
             v1::path::START | v1::path::STOP | v1::path::RESTART | v1::path::CLEAR => {
                 let asked: v1::Names = body(request);
@@ -113,12 +115,32 @@ impl World {
         match self.find(request.parameter("name").unwrap_or_default()).first() {
             None => refused(ErrorCode::NoSuchProcess, "there is no such process"),
             Some(process) if process.stdout_log.is_none() => refused(ErrorCode::NotFound, "it has no log"),
-            Some(_) if request.parameter("follow").is_some() => Answer::Stream(self.pieces.clone()),
             Some(_) => {
                 let bytes = request.parameter("bytes").and_then(|text| text.parse().ok()).unwrap_or(0);
                 Answer::Bytes(self.log[self.log.len().saturating_sub(bytes)..].to_vec())
             }
         }
+    }
+
+    fn follow(&self, asked: &v1::FollowRequest) -> Answer {
+        let mut pieces = Vec::new();
+        for name in &asked.names {
+            let found = self.find(name);
+            if found.is_empty() {
+                pieces.push(refusal(name, ErrorCode::NoSuchProcess));
+            }
+            for process in found {
+                let namespec = process.namespec.clone();
+                if process.stdout_log.is_none() {
+                    pieces.push(refusal(&namespec, ErrorCode::NotFound));
+                    continue;
+                }
+                let framed =
+                    |bytes: &Vec<u8>| Piece { namespec: namespec.clone(), ..Piece::default() }.framed(bytes);
+                pieces.extend(self.pieces.iter().map(framed));
+            }
+        }
+        Answer::Stream(pieces)
     }
 
     fn results(&self, path: &str, names: &[String]) -> Answer {
@@ -157,6 +179,12 @@ fn result(path: &str, process: &Process) -> ProcessResult {
     };
     let text = if status == SpawnError { process.spawn_error.clone() } else { String::new() };
     ProcessResult { namespec: process.namespec.clone(), status, text, process: Some(process.clone()) }
+}
+
+/// A log that is not followed.
+fn refusal(name: &str, code: ErrorCode) -> Vec<u8> {
+    let error = Some(v1::Error { code, ..v1::Error::default() });
+    Piece { namespec: name.into(), error, ..Piece::default() }.framed(&[])
 }
 
 fn row(process: &Process, view: Option<&str>) -> Value {

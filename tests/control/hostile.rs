@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 const STRANGER: u32 = 61_997;
 
 /// Every endpoint: method and target.
-pub(super) const ENDPOINTS: [&str; 19] = [
+pub(super) const ENDPOINTS: [&str; 20] = [
     "GET /v1/version",
     "GET /v1/status",
     "GET /v1/avail",
@@ -26,6 +26,7 @@ pub(super) const ENDPOINTS: [&str; 19] = [
     "GET /v1/log?name=web",
     "GET /v1/log?name=web&follow=1",
     "GET /v1/mainlog",
+    "POST /v1/follow",
     "POST /v1/start",
     "POST /v1/stop",
     "POST /v1/restart",

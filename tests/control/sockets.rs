@@ -118,8 +118,14 @@ fn a_reactor_that_is_killed_under_its_clients_is_not_missed() {
     assert_ne!(account.reactor(), reactor);
     assert!(all_there(), "the same sockets");
     events.read_to_end(&mut Vec::new()).expect("the end of the events");
-    // The follower ends with the reactor, or goes on with the next one: lines, or the end.
+    // The follower goes on with the next reactor, and ends with the daemon.
+    let read_so_far = account.ok(&["logs", "-n", "100000", "web"]).lines().count();
+    for _ in 0..read_so_far + 5 {
+        line.clear();
+        lines.read_line(&mut line).expect("a line of the next reactor");
+        assert_eq!(line, "line\n");
+    }
+    account.shutdown();
     let ended = wait::until(LONG, "the end of logs -f", || follower.try_wait().expect("our own child"));
     assert_eq!(ended.code(), Some(4));
-    account.shutdown();
 }

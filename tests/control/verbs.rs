@@ -184,6 +184,85 @@ fn logs_show_follow_and_clear_what_programs_wrote() {
 }
 
 #[test]
+fn logs_that_are_followed_go_on_over_the_death_of_the_reactor_without_a_gap() {
+    let account = Account::new("follow");
+    // Small logs: the place where a follower was cut off moves into a backup.
+    let script = r#"i=0; echo line $i; while [ ! -e go ]; do sleep 0.01; done; while i=$((i+1)); do echo line $i; [ $((i%100)) = 0 ] && sleep 0.01; done"#;
+    let count = format!(
+        "command=sh -c '{}'\nstartsecs=0\nautorestart=false\ndirectory={}\n\
+         stdout_logfile=%(here)s/count.log\nstdout_logfile_maxbytes=10KB\nstdout_logfile_backups=500",
+        script.replace('%', "%%"),
+        account.sandbox.text("")
+    );
+    account.program("count", &count);
+    account.start();
+    account.running("count");
+    let mut all = account.background(&["logs", "-f"]);
+    let mut one = account.background(&["tail", "-f", "count"]);
+    let read = |child: &mut std::process::Child| BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    let mut readers = [read(&mut all), read(&mut one)];
+    let mut next = [0, 0];
+    let mut follow = |lines: usize| {
+        for (reader, next) in readers.iter_mut().zip(&mut next) {
+            for _ in 0..lines {
+                let line = reader.next().expect("a line").expect("text");
+                assert_eq!(line, format!("line {next}"));
+                *next += 1;
+            }
+        }
+    };
+    follow(1);
+    account.sandbox.write("go", "");
+    for _ in 0..3 {
+        follow(2000);
+        proc::signal(account.reactor(), Signal::SIGKILL);
+        follow(2000);
+    }
+    account.shutdown();
+    for child in [all, one] {
+        let ended = child.wait_with_output().expect("our own child");
+        assert_eq!(ended.status.code(), Some(4));
+        assert_eq!(String::from_utf8_lossy(&ended.stderr), "error: visord has ended\n");
+    }
+}
+
+#[test]
+fn more_programs_are_followed_at_once_than_streams_are_served() {
+    let account = Account::new("many");
+    let script = "echo first; trap \"echo more\" USR1; while :; do sleep 0.05; done";
+    let lines = format!("command=sh -c '{script}'\nstartsecs=0\nnumprocs=60\nprocess_name=%(process_num)02d");
+    account.program("many", &lines);
+    account.start();
+    account.ok(&["wait", "all", "--timeout", "30s"]);
+    let reactor = account.reactor();
+    let descriptors = || std::fs::read_dir(format!("/proc/{reactor}/fd")).map_or(0, Iterator::count);
+    wait::until(LONG, "all logs", || (account.ok(&["logs"]).lines().count() == 60).then_some(()));
+    let before = descriptors();
+    let mut follower = account.background(&["logs", "-f", "many:*"]);
+    let mut lines = BufReader::new(follower.stdout.take().expect("a pipe")).lines();
+    let mut names = |what: &str| {
+        let mut names: Vec<String> = Vec::new();
+        for line in lines.by_ref().take(60) {
+            let line = line.expect("text");
+            let (name, rest) = line.split_once(" | ").unwrap_or_else(|| panic!("{line}"));
+            assert_eq!(rest, what);
+            names.push(name.to_owned());
+        }
+        names.sort();
+        names.dedup();
+        names.len()
+    };
+    assert_eq!(names("first"), 60);
+    // Files that are followed hold at most as many descriptors as streams do.
+    let held = descriptors() - before;
+    assert!(held < 60, "{held} descriptors for 60 logs");
+    account.ok(&["signal", "USR1", "many:*"]);
+    assert_eq!(names("more"), 60);
+    account.shutdown();
+    assert_eq!(follower.wait().expect("our own child").code(), Some(4));
+}
+
+#[test]
 fn wait_returns_when_it_is_so_and_not_before_its_time_is_over() {
     let account = Account::new("wait");
     account.program("slow", "command=sleep 1000\nstartsecs=1");

@@ -1,15 +1,14 @@
 //! `visorctl logs`: what programs wrote, merged over programs, and with `-f` what they write.
 //!
-//! One stream for each program, pushed by the daemon: nothing is asked for again and again.
+//! One stream for all programs, pushed by the daemon: nothing is asked for again and again.
 
 use super::{status, tail};
-use crate::api::v1::StatusReply;
+use crate::api::v1::{FollowRequest, StatusReply};
+use crate::cli::follow::Follow;
 use crate::cli::merge::{Voice, last_lines};
 use crate::cli::{Outcome, Problem, Session, exit};
-use crate::client::{Connection, Failure, Stream};
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use std::os::fd::AsFd;
+use crate::client::{Connection, Failure};
+use std::collections::BTreeMap;
 
 /// How many lines of each program are shown.
 const LINES: usize = 50;
@@ -23,15 +22,12 @@ const BYTES_PER_LINE: usize = 256;
 /// Most bytes that are asked for of each program: the daemon gives no more at once.
 const BYTES_MAX: usize = 1024 * 1024;
 
-/// Most programs that are followed at once: each takes a connection of the daemon's.
-pub const FOLLOWED_MAX: usize = 40;
-
 /// Show what programs wrote, and follow it
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Programs: NAME, GROUP:NAME, GROUP:*; none means all
     names: Vec<String>,
-    /// Go on with what they write
+    /// Go on with what they write, however many they are, until visord ends
     #[arg(short, long)]
     follow: bool,
     /// Show standard error instead of standard output
@@ -77,7 +73,7 @@ fn show(args: &Args, session: &Session, connection: &mut Connection, names: &[St
     let lines = args.lines.unwrap_or(LINES);
     let mut code = exit::OK;
     for (name, mut voice) in names.iter().zip(voices(session, names)) {
-        match connection.fetch(&tail::target(name, channel, bytes(lines) as u64, false)) {
+        match connection.fetch(&tail::target(name, channel, bytes(lines) as u64)) {
             Ok(reply) => {
                 let mut out = Vec::new();
                 voice.feed(last_lines(&reply.body, lines, reply.body.len() >= bytes(lines)), &mut out);
@@ -99,52 +95,36 @@ fn tell(session: &Session, failure: Failure, name: &str) -> i32 {
 /// A program that is followed.
 struct Followed {
     voice: Voice,
-    stream: Stream,
     /// Whether what was written before is still to come.
     at_begin: bool,
 }
 
 fn follow(args: &Args, session: &Session, names: &[String], channel: &str) -> Result<i32, Problem> {
-    if names.len() > FOLLOWED_MAX {
-        let text = format!(
-            "error: {} programs are too many to follow at once, name up to {FOLLOWED_MAX}",
-            names.len()
-        );
-        return Err(Problem::usage(text));
-    }
     let lines = args.lines.unwrap_or(LINES_FOLLOWED);
-    let mut followed = Vec::new();
+    let all = || vec!["all".to_owned()];
+    let request = FollowRequest {
+        names: if args.names.is_empty() { all() } else { args.names.clone() },
+        channel: channel.to_owned(),
+        bytes: Some(bytes(lines) as u64),
+        ..FollowRequest::default()
+    };
+    let followed = |voice| Followed { voice, at_begin: true };
+    let voices = voices(session, names).into_iter().map(followed);
+    let mut followed: BTreeMap<&str, Followed> = names.iter().map(String::as_str).zip(voices).collect();
     let mut code = exit::OK;
-    for (name, voice) in names.iter().zip(voices(session, names)) {
-        match session.connect()?.stream(&tail::target(name, channel, bytes(lines) as u64, true)) {
-            Ok(stream) => followed.push(Followed { voice, stream, at_begin: true }),
-            Err(failure) => code = code.max(tell(session, failure, name)),
-        }
-    }
-    for each in &mut followed {
-        let begun = each.stream.begun();
-        if !each.say(session, &begun, lines) {
+    let mut follow = Follow::begin(session, request)?;
+    while let Some((piece, bytes)) = follow.next()? {
+        // Names that stand for nothing were told already, and who came since is not asked for.
+        let Some(each) = followed.get_mut(piece.namespec.as_str()) else { continue };
+        if let Some(error) = &piece.error {
+            let Problem { code: worse, text } = tail::refusal(error, &piece.namespec);
+            session.screen.message(&text);
+            code = code.max(worse);
+        } else if !each.say(session, &bytes, lines) {
             return Ok(code);
         }
     }
-    while !followed.is_empty() {
-        for index in ready(&followed)?.into_iter().rev() {
-            let each = &mut followed[index];
-            let read = each.stream.read();
-            // A connection that breaks in the middle is an end too: whoever served it has died.
-            let is_over = read.is_err() || each.stream.has_ended();
-            if !each.say(session, &read.unwrap_or_default(), lines) {
-                return Ok(code);
-            }
-            if is_over {
-                followed.remove(index);
-            }
-        }
-    }
-    if code == exit::OK {
-        session.screen.message("error: visord has ended");
-    }
-    Ok(exit::ABSENT)
+    Ok(code)
 }
 
 impl Followed {
@@ -159,17 +139,6 @@ impl Followed {
         self.voice.feed(piece, &mut out);
         session.screen.stream(&out)
     }
-}
-
-/// Waits until some can be read, and returns which.
-fn ready(followed: &[Followed]) -> Result<Vec<usize>, Problem> {
-    let mut fds: Vec<PollFd<'_>> =
-        followed.iter().map(|each| PollFd::new(each.stream.as_fd(), PollFlags::POLLIN)).collect();
-    match poll(&mut fds, PollTimeout::NONE) {
-        Ok(_) | Err(Errno::EINTR) => {}
-        Err(errno) => return Err(Problem::new(exit::REFUSED, format!("error: cannot poll: {errno}"))),
-    }
-    Ok((0..fds.len()).filter(|&index| fds[index].any().unwrap_or(true)).collect())
 }
 
 #[cfg(test)]

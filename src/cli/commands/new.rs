@@ -225,7 +225,7 @@ fn await_run(session: &Session, connection: &mut Connection, name: &str) -> Outc
 fn show(session: &Session, connection: &mut Connection, name: &str) -> Result<(), Problem> {
     let status: StatusReply = connection.get(&super::status::target(&[name.to_owned()], false))?;
     session.screen.ready(table::lines(&status.processes, &session.screen).as_bytes());
-    let target = super::tail::target(name, "stdout", BYTES as u64, false);
+    let target = super::tail::target(name, "stdout", BYTES as u64);
     let Ok(reply) = connection.fetch(&target) else { return Ok(()) };
     let (mut voice, mut out) = (merge::Voice::new(&format!("  {name}"), Some(0), session.screen), Vec::new());
     voice.feed(merge::last_lines(&reply.body, LINES, reply.body.len() >= BYTES), &mut out);

@@ -1,9 +1,10 @@
 //! `visorctl tail`: the end of one log, with supervisorctl's arguments: `tail [-f|-N] NAME [stdout|stderr]`.
 
 use crate::api::http::uri;
-use crate::api::v1::{ErrorCode, path};
+use crate::api::v1::{self, ErrorCode, FollowRequest, path};
+use crate::cli::follow::Follow;
 use crate::cli::{Outcome, Problem, Session, escape::Filter, exit};
-use crate::client::{Connection, Failure};
+use crate::client::Failure;
 
 /// How much of a log is shown, in bytes (supervisor 4.3 supervisorctl.py).
 const BYTES: u64 = 1600;
@@ -31,12 +32,11 @@ struct Asked {
 /// When there is no daemon, no such program, or no log.
 pub fn run(args: &Args, session: &Session) -> Outcome {
     let asked = understand(&args.words).map_err(Problem::usage)?;
-    let target = target(&asked.name, asked.channel, asked.bytes, asked.follow);
-    let mut connection = session.connect()?;
     if asked.follow {
-        return follow(session, connection, &target, &asked.name);
+        return follow(session, &asked);
     }
-    let reply = connection.fetch(&target).map_err(|failure| problem(failure, &asked.name))?;
+    let target = target(&asked.name, asked.channel, asked.bytes);
+    let reply = session.connect()?.fetch(&target).map_err(|failure| problem(failure, &asked.name))?;
     let mut shown = session.screen.bytes(&reply.body).into_owned();
     if !shown.is_empty() && !shown.ends_with(b"\n") {
         shown.push(b'\n');
@@ -46,46 +46,55 @@ pub fn run(args: &Args, session: &Session) -> Outcome {
 }
 
 /// Returns where the end of a log is asked for.
-pub(super) fn target(name: &str, channel: &str, bytes: u64, follow: bool) -> String {
-    let follow = if follow { "&follow=1" } else { "" };
-    format!("{}?name={}&channel={channel}&bytes={bytes}{follow}", path::LOG, uri::encode(name))
+pub(super) fn target(name: &str, channel: &str, bytes: u64) -> String {
+    format!("{}?name={}&channel={channel}&bytes={bytes}", path::LOG, uri::encode(name))
 }
 
 /// Returns a failure about a log in supervisorctl's words.
 pub(super) fn problem(failure: Failure, name: &str) -> Problem {
-    match &failure {
-        Failure::Refused { error, .. } => match error.code {
-            ErrorCode::NoSuchProcess | ErrorCode::NoSuchGroup => {
-                Problem::new(exit::ABSENT, format!("{name}: ERROR (no such process name)"))
-            }
-            ErrorCode::NotFound => Problem::new(exit::REFUSED, format!("{name}: ERROR (no log file)")),
-            _ => Problem::new(exit::REFUSED, format!("{name}: ERROR ({failure})")),
-        },
-        _ => failure.into(),
+    match failure {
+        Failure::Refused { error, .. } => refusal(&error, name),
+        failure => failure.into(),
     }
 }
 
-fn follow(session: &Session, connection: Connection, target: &str, name: &str) -> Outcome {
-    let mut stream = connection.stream(target).map_err(|failure| problem(failure, name))?;
+/// Returns why there is nothing of a log, in the same words.
+pub(super) fn refusal(error: &v1::Error, name: &str) -> Problem {
+    match error.code {
+        ErrorCode::NoSuchProcess | ErrorCode::NoSuchGroup => {
+            Problem::new(exit::ABSENT, format!("{name}: ERROR (no such process name)"))
+        }
+        ErrorCode::NotFound => Problem::new(exit::REFUSED, format!("{name}: ERROR (no log file)")),
+        _ => Problem::new(exit::REFUSED, format!("{name}: ERROR ({error})")),
+    }
+}
+
+fn follow(session: &Session, asked: &Asked) -> Outcome {
+    let request = FollowRequest {
+        names: vec![asked.name.clone()],
+        channel: asked.channel.to_owned(),
+        bytes: Some(asked.bytes),
+        ..FollowRequest::default()
+    };
+    let mut follow = Follow::begin(session, request)?;
     if session.screen.messages_on_terminal {
         session.screen.message("==> Press Ctrl-C to exit <==");
     }
     let mut filter = session.screen.data_on_terminal.then(|| Filter::new(session.screen.colour));
-    let mut piece = stream.begun();
-    loop {
+    while let Some((piece, mut bytes)) = follow.next()? {
+        if let Some(error) = &piece.error {
+            return Err(refusal(error, &asked.name));
+        }
         let mut shown = Vec::new();
         match &mut filter {
-            Some(filter) => filter.feed(&piece, &mut shown),
-            None => shown.append(&mut piece),
+            Some(filter) => filter.feed(&bytes, &mut shown),
+            None => shown.append(&mut bytes),
         }
         if !session.screen.stream(&shown) {
-            return Ok(exit::OK);
+            break;
         }
-        if stream.has_ended() {
-            return Err(Problem::new(exit::ABSENT, "error: visord has ended"));
-        }
-        piece = stream.read()?;
     }
+    Ok(exit::OK)
 }
 
 /// Reads the words by supervisorctl's rules (supervisor 4.3 supervisorctl.py `do_tail`).
@@ -143,9 +152,6 @@ mod tests {
 
     #[test]
     fn names_are_encoded() {
-        assert_eq!(
-            target("g:p q", "stderr", 5, true),
-            "/v1/log?name=g%3Ap%20q&channel=stderr&bytes=5&follow=1"
-        );
+        assert_eq!(target("g:p q", "stderr", 5), "/v1/log?name=g%3Ap%20q&channel=stderr&bytes=5");
     }
 }

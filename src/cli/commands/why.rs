@@ -69,7 +69,7 @@ fn logs(connection: &mut Connection, process: &Process) -> Logs {
     let mut end = |channel: &str, file: &Option<String>| match file {
         None => String::new(),
         Some(_) => {
-            let reply = connection.fetch(&tail::target(&process.namespec, channel, BYTES as u64, false));
+            let reply = connection.fetch(&tail::target(&process.namespec, channel, BYTES as u64));
             let body = reply.map(|reply| reply.body).unwrap_or_default();
             String::from_utf8_lossy(last_lines(&body, LINES, body.len() >= BYTES)).into_owned()
         }

@@ -7,6 +7,7 @@
 mod commands;
 mod config_verbs;
 mod connection;
+mod follow;
 mod route;
 mod show;
 mod streams;
