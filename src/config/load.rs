@@ -26,6 +26,8 @@ pub struct LoadRequest {
     pub overrides: Vec<(&'static str, String)>,
     /// Whether sections and keys that nobody knows are errors instead of warnings.
     pub strict: bool,
+    /// What `%(ENV_X)s` stands for, where that is not the environment of this process.
+    pub environment: Option<Vec<(String, String)>>,
 }
 
 impl LoadRequest {
@@ -97,6 +99,9 @@ pub fn load(request: &LoadRequest, host: &dyn Host) -> Loaded {
     let here = here_of(&file);
     let ctl = read_ctl(&collected, &here, host);
     let mut reader = Reader::new(&collected.document, host, here, request.strict);
+    if let Some(environment) = &request.environment {
+        reader.environment = environment.iter().cloned().collect();
+    }
     if collected.document.section("supervisord").is_none() && collected.readable {
         let what = "no [supervisord] section (an empty one is enough)";
         reader.report(Diagnostic::error(Place { file: file.clone(), line: 0 }, what));

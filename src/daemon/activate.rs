@@ -1,6 +1,8 @@
 //! Putting a configuration in force: a core for its programs, and a file from which the next reactor goes on.
 
 use super::boot::{HELD_BUFFERS, HELD_STATE};
+use super::image::Environment;
+use super::instance::Identity;
 use super::reactor::Reactor;
 use super::store::Store;
 use crate::core::{Core, Header};
@@ -25,6 +27,10 @@ pub(super) struct Activated<S, F> {
     pub(super) limits: Vec<(u8, u64, u64)>,
     /// Whether the activity log is echoed.
     pub(super) echo: bool,
+    /// Which daemon this is: a path that leads elsewhere by now does not make another one of it.
+    pub(super) identity: Identity,
+    /// The environment of a login, where programs get that instead of our own.
+    pub(super) login: Option<Environment>,
 }
 
 impl Reactor {
@@ -82,6 +88,8 @@ impl Reactor {
             token: self.common.token.clone(),
             limits: self.common.limits.iter().map(limit).collect(),
             echo: self.echo,
+            identity: self.identity.clone(),
+            login: self.common.is_login.then(|| self.common.environment.clone()),
         };
         Ok(serde_json::to_vec(&activated)?)
     }

@@ -140,6 +140,8 @@ pub(super) fn clean(reactor: &mut Reactor) {
                 Err(error) => {
                     let text = format!("Failed to clean up '{}': {error}", file.display());
                     reactor.log(Level::Warn, &text);
+                    // The next one would fail as well, and there is no end of numbers.
+                    break;
                 }
             }
         }

@@ -1,13 +1,13 @@
 //! The control sockets in the life of the reactor: bound at the start, held by the keeper, bound again where they
 //! vanished.
 
-use super::boot::identity_of;
-use super::instance::{self, Claim};
+use super::instance::{self, Claim, Who};
 use super::keeper_loss::HandOver;
 use super::reactor::Reactor;
 use super::sockets::{Change, Hold, Sockets, take_held};
 use crate::keeper::protocol::Request;
 use crate::model::{Level, Time};
+use crate::sys::ambient::Ambient;
 use crate::sys::clock;
 use std::collections::BTreeSet;
 use std::os::fd::AsFd;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 impl Reactor {
     /// Binds the sockets of a daemon that has just become one.
     pub(super) fn bind_sockets(&mut self, claim: Claim) {
-        self.instance = claim.who.instance.to_string();
+        self.identity = claim.who.identity();
         self.config_state.file = claim.who.config.display().to_string();
         self.config_state.since_unix = super::control::unix(self.started);
         let waker = Arc::clone(&self.waker);
@@ -33,7 +33,7 @@ impl Reactor {
     /// Goes on with the sockets of a reactor that died; connections that waited in them are served.
     pub(super) fn rebind_sockets(&mut self, handed: &mut HandOver) {
         let held = take_held(&mut handed.held);
-        let Ok(who) = identity_of(&self.options, self.keeper) else { return };
+        let who = Who::of(self.identity.clone(), Ambient::real(), self.keeper.0);
         self.bind_sockets(instance::resume(&who, held.locks));
         // What the dead one read is not known any more; where programs came from is.
         let specs = self.core.processes().map(|(_, process)| &process.spec().place.file);

@@ -1,16 +1,17 @@
 //! From a fresh reactor to the loop: options, configuration, rights, limits, logs, and the first words.
 
 use super::control::{Control, Jobs, Subscribers};
-use super::image::Common;
-use super::instance::{self, Claim, Outcome, Who};
+use super::image::{Common, Environment};
+use super::instance::{self, Claim, Identity, Outcome, Who};
 use super::keeper_loss::{HandOver, take_hand_over};
 use super::limits::{self, Raise};
 use super::link::Link;
+use super::login_env::{self, ForPrograms};
 use super::options::{self, Options};
 use super::reactor::{Afterwards, Job, Reactor, STREAMS, WAKER};
 use super::runs::Runs;
 use super::sweep::Strays;
-use super::{auto_logs, outcome, pidfile, unbuilt};
+use super::{auto_logs, image, outcome, pidfile, unbuilt};
 use crate::api::v1;
 use crate::config::{self, Loaded};
 use crate::core::{Core, Input};
@@ -41,6 +42,11 @@ pub(super) const HELD_BUFFERS: u64 = 2;
 
 /// The version of supervisor that is matched, reported under its name.
 const SUPERVISOR_VERSION: &str = "4.3.0";
+
+/// What supervisord says to root (supervisor 4.3 options.py `set_uid_or_exit`).
+const RUNS_AS_ROOT: &str = "Supervisor is running as root.  Privileges were not dropped because no user is specified in \
+                            the config file.  If you intend to run as root, you can set user=root in the config file \
+                            to avoid this message.";
 
 /// Why a reactor does not begin to supervise.
 pub(super) enum Refusal {
@@ -93,17 +99,21 @@ fn refuse(code: i32, text: &str) -> Refusal {
 fn first(mut link: Link, keeper: Pid, handed: &HandOver) -> Result<Box<Reactor>, Refusal> {
     let daemonized = matches!(handed.begin, Some(Report::Begin { daemonized: true, .. }));
     let options = parse_options()?;
+    if !daemonized && is_xdg(&options) && login_env::is_started_by_client(&Ambient::real()) {
+        // It is never to stay in the client's foreground, and the login's environment takes its time only once.
+        return Err(detach(&mut link));
+    }
     let who = identity_of(&options, keeper).map_err(|why| refuse(outcome::USAGE, &why))?;
     // A user's own daemon finds its directories by its claim; that of a file claims as the user whom the file names.
     let early = if is_xdg(&options) { Some(take_claim(&who)?) } else { None };
-    let mut loaded = load(&options, early.as_deref(), daemonized)?;
+    let login = login_env::for_programs(&who.ambient);
+    let mut loaded = load(&options, early.as_deref(), &login, daemonized)?;
     let Some(mut settings) = loaded.settings.take() else { return Err(Refusal::Exit(outcome::USAGE)) };
     if !settings.daemon.nodaemon && !daemonized {
-        link.send(Request::Daemonize, Vec::new());
-        link.drain();
-        return Err(Refusal::Detach);
+        return Err(detach(&mut link));
     }
     let became = drop_rights(&mut link, &settings)?;
+    let as_whom = || Who::of(who.identity(), Ambient::real(), keeper.0);
     let limits = raise_limits(&mut link, &settings)?;
     let echo = settings.daemon.nodaemon && !settings.daemon.silent;
     let mut fleet = std::mem::take(&mut settings.fleet);
@@ -113,18 +123,18 @@ fn first(mut link: Link, keeper: Pid, handed: &HandOver) -> Result<Box<Reactor>,
         make_log_directory(&settings)?;
     }
     // Before anything is opened or removed: whoever has the locks is the daemon.
-    let claim = early.map_or_else(|| take_claim(&who), Ok)?;
-    let mut reactor = assemble(link, keeper, Parts { settings, options, limits, pool, echo })?;
+    let claim = early.map_or_else(|| take_claim(&as_whom()), Ok)?;
+    let login_words = login.words;
+    let login = login.is_login.then_some(login.variables);
+    let mut reactor = assemble(link, keeper, Parts { settings, options, limits, pool, echo, login })?;
     wait_for_main_log(&mut reactor)?;
+    login_words.iter().for_each(|words| reactor.log(Level::Warn, words));
     reactor.log_findings(&loaded);
     reactor.bind_sockets(*claim);
     reactor.config_state.files = loaded.files.len();
     became.iter().for_each(|line| reactor.log(Level::Info, line));
     if identity::is_root() && reactor.settings.daemon.user.is_none() {
-        let text = "Supervisor is running as root.  Privileges were not dropped because no user is specified in \
-                    the config file.  If you intend to run as root, you can set user=root in the config file to \
-                    avoid this message.";
-        reactor.log(Level::Critical, text);
+        reactor.log(Level::Critical, RUNS_AS_ROOT);
     }
     auto_logs::clean(&mut reactor);
     auto_logs::make(&mut reactor, &mut fleet);
@@ -149,6 +159,13 @@ fn first(mut link: Link, keeper: Pid, handed: &HandOver) -> Result<Box<Reactor>,
     reactor.inputs.push_back(Input::Boot);
     reactor.trim_later();
     Ok(reactor)
+}
+
+/// Has the keeper fork the real daemon as soon as this process has gone.
+fn detach(link: &mut Link) -> Refusal {
+    link.send(Request::Daemonize, Vec::new());
+    link.drain();
+    Refusal::Detach
 }
 
 /// Reads the command line; help and version end here.
@@ -218,8 +235,13 @@ fn no_directory(claim: &Claim) -> String {
 
 /// Reads and checks the configuration, and says everything that is wrong with it. The reactor before the detaching
 /// has said what did not stop it.
-fn load(options: &Options, claim: Option<&Claim>, daemonized: bool) -> Result<Loaded, Refusal> {
-    let request = match claim {
+fn load(
+    options: &Options,
+    claim: Option<&Claim>,
+    login: &ForPrograms,
+    daemonized: bool,
+) -> Result<Loaded, Refusal> {
+    let mut request = match claim {
         // As it was named, for `%(here)s`; the claim goes by the path with all links followed.
         None => {
             options.load_request(configuration_file(options).map_err(|why| refuse(outcome::USAGE, &why))?)
@@ -229,6 +251,7 @@ fn load(options: &Options, claim: Option<&Claim>, daemonized: bool) -> Result<Lo
             options.xdg_request(roots)
         }
     };
+    request.environment = login.is_login.then(|| image::text_of(&login.variables));
     let loaded = config::load(&request, &RealHost);
     for diagnostic in loaded.diagnostics.iter().filter(|_| !daemonized || loaded.settings.is_none()) {
         eprintln!("{diagnostic}");
@@ -286,6 +309,8 @@ pub(super) struct Parts {
     pub(super) limits: Vec<(Limited, u64, u64)>,
     pub(super) pool: Pool,
     pub(super) echo: bool,
+    /// The environment of programs, where that is a login's.
+    pub(super) login: Option<Environment>,
 }
 
 /// Puts a reactor together around a connection to the keeper; nothing is supervised yet.
@@ -316,7 +341,8 @@ pub(super) fn assemble(link: Link, keeper: Pid, parts: Parts) -> Result<Box<Reac
         keeper,
         core: Core::default(),
         common: Common {
-            environment: std::env::vars_os().collect(),
+            is_login: parts.login.is_some(),
+            environment: parts.login.unwrap_or_else(|| std::env::vars_os().collect()),
             server_url: daemon.serverurl.clone(),
             token: format!("{keeper}.{:x}", clock::since_boot_ns()),
             limits: parts.limits,
@@ -351,7 +377,7 @@ pub(super) fn assemble(link: Link, keeper: Pid, parts: Parts) -> Result<Box<Reac
         latest: None,
         config_state: v1::Config::default(),
         notes: BTreeMap::new(),
-        instance: String::new(),
+        identity: Identity::default(),
         sockets: None,
         started: clock::wall(),
     });

@@ -9,11 +9,22 @@ use crate::sys::{identity, tree};
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
+/// Names and values.
+pub(super) type Environment = Vec<(OsString, OsString)>;
+
+/// Returns the part of an environment that configurations can name: what is UTF-8.
+pub(super) fn text_of(environment: &Environment) -> Vec<(String, String)> {
+    let text = |(name, value): &(OsString, OsString)| Some((name.to_str()?.into(), value.to_str()?.into()));
+    environment.iter().filter_map(text).collect()
+}
+
 /// What all programs of this daemon have in common.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Common {
-    /// The daemon's own environment.
-    pub(super) environment: Vec<(OsString, OsString)>,
+    /// The daemon's own environment, or that of a login.
+    pub(super) environment: Environment,
+    /// Whether it is that of a login.
+    pub(super) is_login: bool,
     /// `SUPERVISOR_SERVER_URL`, where a server is configured.
     pub(super) server_url: Option<String>,
     /// Marks this daemon's runs in [`tree::TAG`]: no other daemon has the same.

@@ -23,6 +23,7 @@ use crate::sys::locald::{self, NOTE_ATTEMPTS, NOTE_PAUSE_MS};
 use crate::sys::lock::{self, Lock, TryLock};
 use crate::sys::runtime_dir::{self, FileId, Missing, Refused, RuntimeDir};
 use crate::sys::state_dir::{self, StateDir};
+use serde::{Deserialize, Serialize};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -41,12 +42,21 @@ const SILENT_PAUSE_MS: u8 = 50;
 const RIVAL_ATTEMPTS: usize = 50;
 const RIVAL_PAUSE_MS: u8 = 20;
 
+/// What makes a daemon this one and no other of its user, for as long as it lives.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Its name in file names.
+    pub instance: Instance,
+    /// Where its configuration comes from: a directory, or in classic mode a file; links followed.
+    pub config: PathBuf,
+}
+
 /// A daemon's identity, and where it lives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Who {
     /// Its name in file names.
     pub instance: Instance,
-    /// Where its configuration comes from: a directory, or in classic mode a file; links followed.
+    /// Where its configuration comes from: see [`Identity`].
     pub config: PathBuf,
     /// Which of the machines that share the home this is.
     pub host: String,
@@ -69,6 +79,19 @@ impl Who {
     pub fn classic(ambient: Ambient, file: &Path, pid: i32) -> Who {
         let config = canonical(file.to_path_buf());
         Who { instance: Instance::classic(&config), config, host: ambient.host_key(), pid, ambient }
+    }
+
+    /// Returns the daemon of this identity in other surroundings.
+    #[must_use]
+    pub fn of(identity: Identity, ambient: Ambient, pid: i32) -> Who {
+        let Identity { instance, config } = identity;
+        Who { instance, config, host: ambient.host_key(), pid, ambient }
+    }
+
+    /// Returns what lasts of it.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        Identity { instance: self.instance, config: self.config.clone() }
     }
 
     /// Returns what the holder of this daemon's locks writes into them.

@@ -57,6 +57,11 @@ impl Reactor {
     /// The reverse of a hand-over: descriptors to hold, and runs to watch.
     fn hand_back(&mut self) {
         self.hold_all();
+        let keeper = self.keeper.0;
+        if let Some(sockets) = &mut self.sockets {
+            sockets.hold_again(keeper);
+        }
+        self.pass_on_holds();
         for (run, live) in &self.runs.table {
             let Some(pid) = live.main.filter(|_| live.alive) else { continue };
             let mut fds: Vec<OwnedFd> = Vec::new();

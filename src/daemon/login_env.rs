@@ -10,36 +10,48 @@ use std::ffi::OsString;
 /// Set by a client in the environment of the daemon that it starts.
 pub const STARTED_BY_CLIENT: &str = "VISOR_STARTED_BY_CLIENT";
 
-/// Variables that say where a daemon is: what a program starts must find the one it belongs to.
-const LEADING_BACK: [&str; 4] = ["VISOR_RUNTIME_DIR", "VISOR_STATE_DIR", "XDG_CONFIG_HOME", "XDG_STATE_HOME"];
+/// Variables that say where a daemon is, beside our own: what a program starts must find the one it belongs to.
+const LEADING_BACK: [&str; 2] = ["XDG_CONFIG_HOME", "XDG_STATE_HOME"];
+
+/// How our own variables begin.
+const OWN: &str = "VISOR_";
 
 /// An environment, and what there is to say about it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ForPrograms {
     /// Names and values.
     pub variables: Vec<(OsString, OsString)>,
+    /// Whether they are those of a login, not our own.
+    pub is_login: bool,
     /// A line for the log.
     pub words: Option<String>,
+}
+
+/// Whether a client started this daemon, and whoever ran the client is only by chance the first.
+#[must_use]
+pub fn is_started_by_client(ambient: &Ambient) -> bool {
+    ambient.get(STARTED_BY_CLIENT).is_some()
 }
 
 /// Returns what programs get: our own environment where a person or a service manager started us, that of a login
 /// where a client did. Waits for the login shell, at most [`login::DEADLINE`].
 #[must_use]
 pub fn for_programs(ambient: &Ambient) -> ForPrograms {
-    if ambient.get(STARTED_BY_CLIENT).is_none() {
-        return ForPrograms { variables: ambient.variables.clone(), words: None };
+    if !is_started_by_client(ambient) {
+        return ForPrograms { variables: ambient.variables.clone(), ..ForPrograms::default() };
     }
     let login = login::environment(ambient, login::DEADLINE);
     let words = login.trouble.map(|trouble| format!("{trouble}; programs get a plain environment"));
-    ForPrograms { variables: with_way_back(login.variables, ambient), words }
+    ForPrograms { variables: with_way_back(login.variables, ambient), is_login: true, words }
 }
 
 fn with_way_back(mut variables: Vec<(OsString, OsString)>, ambient: &Ambient) -> Vec<(OsString, OsString)> {
-    for name in LEADING_BACK {
-        if let Some(value) = ambient.get(name) {
-            variables.retain(|(known, _)| known != name);
-            variables.push((name.into(), value.to_owned()));
-        }
+    let is_ours = |name: &str| name.starts_with(OWN) && name != STARTED_BY_CLIENT;
+    let leads_back =
+        |name: &OsString| name.to_str().is_some_and(|name| LEADING_BACK.contains(&name) || is_ours(name));
+    for (name, value) in ambient.variables.iter().filter(|(name, _)| leads_back(name)) {
+        variables.retain(|(known, _)| known != name);
+        variables.push((name.clone(), value.clone()));
     }
     variables
 }
@@ -56,7 +68,8 @@ mod tests {
     #[test]
     fn who_starts_the_daemon_by_hand_gives_programs_that_environment() {
         let own = ambient(&[("A", "1"), ("PATH", "/x")]);
-        assert_eq!(for_programs(&own), ForPrograms { variables: own.variables, words: None });
+        let expected = ForPrograms { variables: own.variables.clone(), ..ForPrograms::default() };
+        assert_eq!(for_programs(&own), expected);
     }
 
     #[test]

@@ -1,23 +1,28 @@
 //! The pid file: written for others to read, never believed by us.
 
 use crate::model::Pid;
+use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// Writes `PID` and a newline.
 ///
 /// # Errors
-/// As open(2); `ELOOP` for a symbolic link and `EINVAL` for what is no plain file: it may be somebody's trap.
+/// As open(2); `ELOOP` for a symbolic link, `EINVAL` for what is no plain file, and `EMLINK` for a file that has
+/// another name as well: it may be somebody's trap.
 pub(super) fn write(path: &Path, pid: Pid) -> io::Result<()> {
     let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     let mut file = File::from(open(path, flags, Mode::from_bits_truncate(0o644))?);
-    let kind = file.metadata()?.file_type();
-    if kind.is_fifo() || kind.is_char_device() || kind.is_socket() || !kind.is_file() {
-        return Err(nix::errno::Errno::EINVAL.into());
+    let found = file.metadata()?;
+    if !found.is_file() {
+        return Err(Errno::EINVAL.into());
+    }
+    if found.nlink() > 1 {
+        return Err(Errno::EMLINK.into());
     }
     file.set_len(0)?;
     writeln!(file, "{pid}")
@@ -49,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_and_a_pipe_are_refused_without_waiting() -> io::Result<()> {
+    fn links_and_a_pipe_are_refused_without_waiting() -> io::Result<()> {
         let directory = tempfile::tempdir()?;
         let victim = directory.path().join("victim");
         std::fs::write(&victim, "precious")?;
@@ -57,7 +62,9 @@ mod tests {
         std::os::unix::fs::symlink(&victim, &link)?;
         let pipe = directory.path().join("pipe");
         nix::unistd::mkfifo(&pipe, Mode::from_bits_truncate(0o600))?;
-        for path in [link, pipe] {
+        let hard = directory.path().join("hard");
+        std::fs::hard_link(&victim, &hard)?;
+        for path in [link, hard, pipe] {
             assert!(write(&path, Pid(1)).is_err(), "{}", path.display());
         }
         assert_eq!(std::fs::read_to_string(victim)?, "precious");

@@ -5,6 +5,7 @@
 
 use super::control::{ClientId, Control, Jobs, Subscribers, Update, Verb};
 use super::image::Common;
+use super::instance::Identity;
 use super::link::Link;
 use super::options::Options;
 use super::runs::Runs;
@@ -139,7 +140,7 @@ pub(super) struct Reactor {
     pub(super) config_state: v1::Config,
     /// What the last child of a process could not do.
     pub(super) notes: BTreeMap<ProcessId, v1::FailedStage>,
-    pub(super) instance: String,
+    pub(super) identity: Identity,
     pub(super) started: WallTime,
     /// The control sockets, where there is any directory for them.
     pub(super) sockets: Option<Sockets>,

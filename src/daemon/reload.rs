@@ -2,6 +2,7 @@
 
 use super::activate::Activated;
 use super::control::{NOBODY, Verb};
+use super::image::text_of;
 use super::reactor::{Job, Purpose, Reactor};
 use super::store::Store;
 use super::{auto_logs, unbuilt};
@@ -42,10 +43,11 @@ impl Reactor {
             self.load_again = true;
             return;
         }
-        let request = match &self.settings.xdg {
+        let mut request = match &self.settings.xdg {
             Some(roots) => self.options.xdg_request(roots.clone()),
             None => self.options.load_request(self.settings.file.clone()),
         };
+        request.environment = self.common.is_login.then(|| text_of(&self.common.environment));
         self.disk.run(Box::new(move || Job::Loaded(purpose, Box::new(config::load(&request, &RealHost)))));
     }
 

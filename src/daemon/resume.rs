@@ -40,9 +40,11 @@ pub(super) fn resume(
         limits: activated.limits.iter().map(limit).collect(),
         pool: pool.map_err(|_| Refusal::Exit(outcome::SYSTEM))?,
         echo: activated.echo,
+        login: activated.login,
     };
     let mut reactor = assemble(link, keeper, parts)?;
     reactor.common.token = activated.token;
+    reactor.identity = activated.identity;
     reactor.core = restore_core(activated.fleet, &store, &header);
     reactor.store = Some(store);
     reactor.rebind_sockets(&mut handed);

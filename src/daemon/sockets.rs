@@ -189,6 +189,20 @@ impl Sockets {
         std::mem::take(&mut self.holds)
     }
 
+    /// Has a new keeper, with this pid, hold everything.
+    pub fn hold_again(&mut self, keeper: i32) {
+        self.who.pid = keeper;
+        self.holds.clear();
+        if let Some(lock) = self.deciding.take() {
+            self.hold(KEYS_BEGIN, &lock);
+            self.deciding = Some(lock);
+        }
+        for key in 0..self.places.len() {
+            self.hold_place(key);
+        }
+        self.write_notes();
+    }
+
     /// Returns when the directories are to be looked at, whatever happens until then.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
@@ -290,16 +304,17 @@ impl Sockets {
                 change.words.push(format!("bound the control socket in {shown}"));
                 change.gone.extend(old.map(|old| (key, old)));
                 change.appeared.push(key);
-                if let Some(bound) = &place.bound {
-                    let fds = [bound.lock.as_fd(), bound.listening.listener.as_fd()];
-                    let fds = fds.map(|fd| fd.try_clone_to_owned());
-                    let keys = [lock_key(key), listener_key(key)];
-                    self.holds.extend(
-                        keys.into_iter().zip(fds).filter_map(|(k, fd)| Some(Hold::Keep(k, fd.ok()?))),
-                    );
-                }
+                self.hold_place(key);
             }
         }
+    }
+
+    /// Has the keeper hold lock and listener of a place, where it has them.
+    fn hold_place(&mut self, key: PlaceKey) {
+        let Some(bound) = self.places.get(key).and_then(|place| place.bound.as_ref()) else { return };
+        let fds = [bound.lock.as_fd(), bound.listening.listener.as_fd()].map(|fd| fd.try_clone_to_owned());
+        let keys = [lock_key(key), listener_key(key)];
+        self.holds.extend(keys.into_iter().zip(fds).filter_map(|(k, fd)| Some(Hold::Keep(k, fd.ok()?))));
     }
 
     fn hold(&mut self, key: u64, fd: &impl AsFd) {

@@ -3,6 +3,7 @@
 //! An instance names the files by which a daemon is found, `INSTANCE.sock` and `INSTANCE.lock`. Must not know in
 //! which directories they are. Example: `Instance::Default.socket_name()` is `default.sock`.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 pub const NOTE_MAX_BYTES: usize = 64 * 1024;
 
 /// The daemon of a user, or of a configuration file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Instance {
     /// The one daemon of this user, with the XDG layout.
     #[default]

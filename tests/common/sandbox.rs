@@ -127,6 +127,20 @@ impl Sandbox {
         fs::read(self.path(name)).unwrap_or_default()
     }
 
+    /// The names in a directory, sorted.
+    pub(crate) fn names(&self, directory: &str) -> Vec<String> {
+        let entries = std::fs::read_dir(self.path(directory)).expect("a directory of ours").flatten();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+
+    /// Whose processes run in it.
+    pub(crate) fn uid(&self) -> u32 {
+        self.who.ids().map_or_else(|| nix::unistd::getuid().as_raw(), |ids| ids.0)
+    }
+
     /// Writes `visord.conf`: `main` is added to `[supervisord]`, `rest` follows it. Logs go to the directory.
     pub(crate) fn config(&self, main: &str, rest: &str) -> PathBuf {
         self.mkdir("log");

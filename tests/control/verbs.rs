@@ -325,6 +325,38 @@ fn a_daemon_that_is_just_ending_is_waited_for() {
 }
 
 #[test]
+fn programs_get_the_environment_of_a_login_and_not_that_of_whoever_was_first() {
+    let account = Account::new("login");
+    account.sandbox.write(".profile", "export FROM_PROFILE=yes\n");
+    account.program(
+        "shown",
+        "command=sh -c 'env; exec sleep 1000'\nstartsecs=0\nenvironment=GIVEN=\"%(ENV_FROM_PROFILE)s\"",
+    );
+    let mut first = account.client(&["daemon", "start"]);
+    first.env("PATH", "/first:/usr/bin:/bin").env("SECRET", "x");
+    let started = first.output().expect("visorctl runs");
+    assert!(started.status.success(), "{started:?}");
+    let shown = || {
+        let text = account.ok(&["logs", "-n", "1000", "shown"]);
+        text.contains("SUPERVISOR_PROCESS_NAME").then_some(text)
+    };
+    let check = |text: &str| {
+        let has = |start: &str| text.lines().any(|line| line.starts_with(start));
+        assert!(has("FROM_PROFILE=yes") && has("GIVEN=yes"), "{text}");
+        assert!(!has("SECRET=") && !has("VISOR_STARTED_BY_CLIENT=") && !text.contains("/first"), "{text}");
+    };
+    check(&wait::until(LONG, "the environment", shown));
+    // The next reactor knows it too.
+    let reactor = json(&account, &["daemon", "status", "--json"])["reactor_pid"].as_i64().expect("a pid");
+    proc::signal(i32::try_from(reactor).expect("a pid"), Signal::SIGKILL);
+    account.ok(&["clear", "shown"]);
+    account.ok(&["restart", "shown"]);
+    check(&wait::until(LONG, "the environment", shown));
+    account.ok(&["reread"]);
+    account.shutdown();
+}
+
+#[test]
 fn ctrl_c_in_a_command_that_waits_cancels_nothing() {
     let account = Account::new("ctrl-c");
     account.program("slow", "command=sleep 1000\nstartsecs=4\nautostart=false");

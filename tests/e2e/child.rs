@@ -213,6 +213,17 @@ fn a_daemon_with_user_drops_root_before_it_supervises() {
     let pid = daemon.wait_running("a");
     assert_eq!(proc::status(pid, "Uid").as_deref(), Some("1\t1\t1\t1"));
     if ours("keeper and reactor") {
+        let places: Vec<String> =
+            daemon.sandbox.names("tmp").into_iter().filter(|n| n.starts_with("visor-")).collect();
+        assert_eq!(places, ["visor-1"], "a socket for root, and none for the user it became");
+        let again =
+            daemon.sandbox.root_command(daemon.sandbox.daemon_binary()).args(["-c", "visord.conf"]).output();
+        let again = again.expect("visord runs");
+        let said = String::from_utf8_lossy(&again.stderr).into_owned();
+        assert!(
+            again.status.code() == Some(2) && said.contains("already runs"),
+            "a second one started: {again:?}"
+        );
         assert_eq!(
             proc::status(daemon.keeper(), "Uid").as_deref(),
             Some("1\t1\t1\t1"),

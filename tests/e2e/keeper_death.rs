@@ -37,6 +37,8 @@ fn a_killed_keeper_is_replaced_by_the_reactor_and_no_program_is_touched() {
     daemon.wait_after(told, "success: web entered RUNNING state");
     assert_eq!(daemon.pid_of("quiet"), quiet);
     assert_eq!(proc::parent(daemon.pid_of("web")), Some(next), "the new keeper is the parent of new runs");
+    let locks = || proc::descriptors(next).values().filter(|target| target.ends_with(".lock")).count();
+    assert_eq!(locks(), 2, "the new keeper holds the locks: of the state directory, and beside the socket");
 
     proc::signal(next, Signal::SIGTERM);
     wait::until(LONG, "the end of everything", || daemon.sandbox.processes().is_empty().then_some(()));

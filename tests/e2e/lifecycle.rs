@@ -1,10 +1,11 @@
 //! Start, daemon mode, pidfile, signals.
 
-use crate::common::daemon::{Daemon, Setup, ours};
+use crate::common::daemon::{Daemon, Setup, ours, reactor_of};
 use crate::common::proc;
 use crate::common::wait::{self, LONG};
 use nix::sys::signal::Signal;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 const WEB: &str = "[program:web]\ncommand=sleep 1000\nstartsecs=0\n";
@@ -26,6 +27,43 @@ fn daemon_mode_returns_0_when_up_with_a_true_pidfile_in_a_session_of_its_own() {
     daemon.wait_for("received SIGTERM indicating exit request");
     assert!(!proc::alive(web));
     assert!(!daemon.sandbox.path("visord.pid").exists(), "the pidfile stayed");
+}
+
+#[test]
+fn old_automatic_logs_that_cannot_be_removed_do_not_hold_up_a_start() {
+    if !ours("upstream stops at the first one") {
+        return;
+    }
+    let program = "[program:a]\ncommand=sleep 1000\nstartsecs=0\n";
+    let setup = Setup::new("stuck-logs");
+    let old = setup.sandbox.mkdir("old");
+    setup.sandbox.mkdir("new");
+    let daemon = setup.main("childlogdir=%(here)s/old").start(program);
+    daemon.wait_running("a");
+    fs::set_permissions(&old, fs::Permissions::from_mode(0o500)).expect("chmod of our own directory");
+    daemon.sandbox.config("childlogdir=%(here)s/new", program);
+    daemon.signal(Signal::SIGHUP);
+    let begun = daemon.wait_for("Failed to clean up");
+    daemon.wait_after(begun, "success: a entered RUNNING state");
+    assert_eq!(daemon.count("Failed to clean up"), 2, "once for each file");
+    fs::set_permissions(&old, fs::Permissions::from_mode(0o700)).expect("chmod of our own directory");
+    daemon.stop();
+}
+
+#[test]
+fn a_daemon_that_changed_its_directory_stays_the_same_daemon_after_its_reactor_died() {
+    if !ours("keeper and reactor") {
+        return;
+    }
+    let daemon = Setup::new("elsewhere").main("directory=/").daemonize(WEB);
+    let place = format!("tmp/visor-{}", daemon.sandbox.uid());
+    let before = daemon.sandbox.names(&place);
+    let reactor = reactor_of(daemon.pid).expect("a reactor");
+    proc::signal(reactor, Signal::SIGKILL);
+    daemon.wait_for("the reactor died and was replaced");
+    assert_eq!(daemon.sandbox.names(&place), before);
+    proc::signal(daemon.pid, Signal::SIGTERM);
+    daemon.wait_gone();
 }
 
 #[test]

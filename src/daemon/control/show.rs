@@ -22,7 +22,7 @@ impl Reactor {
             api: v1::API,
             pid: self.keeper.0,
             reactor_pid: crate::sys::process::own_pid().0,
-            instance: self.instance.clone(),
+            instance: self.identity.instance.to_string(),
         };
         self.send(client, &version);
         Ok(())
@@ -133,7 +133,7 @@ impl Reactor {
             pid: self.keeper.0,
             reactor_pid: crate::sys::process::own_pid().0,
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            instance: self.instance.clone(),
+            instance: self.identity.instance.to_string(),
             phase: phase.to_owned(),
             started_unix: unix(self.started),
             config: self.config_state.clone(),
