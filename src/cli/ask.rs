@@ -1,9 +1,9 @@
-//! What the verbs share that ask for something to be done with programs and wait for it.
+//! What the verbs share that ask for something to be done with programs or groups and wait for it.
 
 use super::report::{self, Manner};
 use super::waiting::{self, Question};
 use super::{Outcome, Session};
-use crate::api::v1::Names;
+use crate::api::v1::{Groups, Names};
 use crate::client::Connection;
 use std::time::Duration;
 
@@ -44,6 +44,25 @@ pub(super) struct Verb {
     pub(super) name: &'static str,
     pub(super) path: &'static str,
     pub(super) done: &'static str,
+}
+
+/// The arguments of verbs that ask for something to be done with groups.
+#[derive(Debug, clap::Args)]
+pub(super) struct AskGroups {
+    /// Groups
+    #[arg(required = true, value_name = "GROUP")]
+    groups: Vec<String>,
+    /// Show the results as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Asks for it, waits and shows how it went.
+pub(super) fn change_groups(ask: &AskGroups, session: &Session, path: &str, what: &str) -> Outcome {
+    let question = Question { path, what, timeout: None };
+    let groups = Groups { groups: ask.groups.clone() };
+    let reply = waiting::submit(session, &mut session.connect()?, &question, &groups)?;
+    report::groups(session, &reply, ask.json)
 }
 
 /// Names what is being done, in a few words.

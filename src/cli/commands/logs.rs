@@ -3,7 +3,7 @@
 //! One stream for all programs, pushed by the daemon: nothing is asked for again and again.
 
 use super::{status, tail};
-use crate::api::v1::{FollowRequest, StatusReply};
+use crate::api::v1::FollowRequest;
 use crate::cli::follow::Follow;
 use crate::cli::merge::{Voice, last_lines};
 use crate::cli::{Outcome, Problem, Session, exit};
@@ -44,8 +44,7 @@ pub struct Args {
 /// When there is no daemon, or no such program.
 pub fn run(args: &Args, session: &Session) -> Outcome {
     let mut connection = session.connect()?;
-    let status: StatusReply = connection.get(&status::target(&args.names, false))?;
-    status.missing.iter().for_each(|name| session.screen.message(&status::missing(name)));
+    let status = status::ask(session, &mut connection, &args.names, false)?;
     let names: Vec<String> = status.processes.into_iter().map(|process| process.namespec).collect();
     let code = if status.missing.is_empty() { exit::OK } else { exit::ABSENT };
     if names.is_empty() {

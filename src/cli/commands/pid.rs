@@ -1,7 +1,7 @@
 //! `visorctl pid`: the pid to signal: the daemon's, or those of programs.
 
 use super::status;
-use crate::api::v1::{Process, StatusReply, Version, path};
+use crate::api::v1::{Process, Version, path};
 use crate::cli::{Outcome, Session, exit, table};
 use serde_json::json;
 
@@ -30,8 +30,7 @@ pub fn run(args: &Args, session: &Session) -> Outcome {
         }
         return Ok(exit::OK);
     }
-    let status: StatusReply = connection.get(&status::target(&args.names, true))?;
-    status.missing.iter().for_each(|name| session.screen.message(&status::missing(name)));
+    let status = status::ask(session, &mut connection, &args.names, true)?;
     if args.json {
         let pids = status.processes.iter().map(|process| (process.namespec.clone(), json!(process.pid)));
         session.screen.json(&serde_json::Value::Object(pids.collect()).to_string());

@@ -2,7 +2,8 @@
 
 use crate::api::http::uri;
 use crate::api::v1::{self, ConfigState, StatusReply};
-use crate::cli::{Outcome, Session, exit, table};
+use crate::cli::{Outcome, Problem, Session, exit, table};
+use crate::client::Connection;
 use crate::client::http::parse;
 
 /// Show the state of programs
@@ -23,7 +24,7 @@ pub fn run(args: &Args, session: &Session) -> Outcome {
     let mut connection = session.connect()?;
     let reply = connection.fetch(&target(&args.names, args.json))?;
     let status: StatusReply = parse(&reply)?;
-    status.missing.iter().for_each(|name| session.screen.message(&missing(name)));
+    tell_missing(session, &status);
     if args.json {
         session.screen.json(&String::from_utf8_lossy(&reply.body));
     } else {
@@ -62,8 +63,24 @@ pub(super) fn target(names: &[String], full: bool) -> String {
     target
 }
 
+/// Asks for processes by name, and tells which names stand for nothing.
+pub(super) fn ask(
+    session: &Session,
+    connection: &mut Connection,
+    names: &[String],
+    full: bool,
+) -> Result<StatusReply, Problem> {
+    let status: StatusReply = connection.get(&target(names, full))?;
+    tell_missing(session, &status);
+    Ok(status)
+}
+
+fn tell_missing(session: &Session, status: &StatusReply) {
+    status.missing.iter().for_each(|name| session.screen.message(&missing(name)));
+}
+
 /// Returns what is said of a name that stands for nothing.
-pub(super) fn missing(name: &str) -> String {
+fn missing(name: &str) -> String {
     let what = if name.ends_with(":*") || name.ends_with(':') { "group" } else { "process" };
     format!("{name}: ERROR (no such {what})")
 }

@@ -1,7 +1,7 @@
 //! `visorctl why`: why a program is where it is, with the end of its log and the next step.
 
 use super::{status, tail};
-use crate::api::v1::{Process, StatusReply};
+use crate::api::v1::Process;
 use crate::cli::explain::{Circumstances, Explanation, explain, who};
 use crate::cli::merge::last_lines;
 use crate::cli::{Outcome, Session, exit, table};
@@ -38,8 +38,7 @@ struct Logs {
 /// When there is no daemon.
 pub fn run(args: &Args, session: &Session) -> Outcome {
     let mut connection = session.connect()?;
-    let status: StatusReply = connection.get(&status::target(&args.names, true))?;
-    status.missing.iter().for_each(|name| session.screen.message(&status::missing(name)));
+    let status = status::ask(session, &mut connection, &args.names, true)?;
     let asked = |process: &&Process| !args.names.is_empty() || !table::is_as_meant(process);
     let mut values = Vec::new();
     for process in status.processes.iter().filter(asked) {
