@@ -36,7 +36,7 @@ pub struct GroupChange {
     /// Its name.
     pub name: String,
     /// Keys of the group itself that differ: `priority`, `programs` (the order of processes), `buffer_size`,
-    /// `events`, `result_handler`, `socket`, or `type` when it is another kind of group now.
+    /// `events`, `result_handler`, or `type` when it is another kind of group now.
     pub keys: Vec<&'static str>,
     /// Processes that are new, in the new order.
     pub added: Vec<String>,
@@ -110,7 +110,8 @@ fn same_order(old: &GroupSpec, new: &GroupSpec) -> bool {
 
 fn kind_keys(old: &GroupKind, new: &GroupKind) -> Vec<&'static str> {
     match (old, new) {
-        (GroupKind::Program, GroupKind::Program) => Vec::new(),
+        // A socket is compared with the processes that have it.
+        (GroupKind::Program, GroupKind::Program) | (GroupKind::Fcgi(_), GroupKind::Fcgi(_)) => Vec::new(),
         (
             GroupKind::Listener { buffer_size, events, result_handler },
             GroupKind::Listener { buffer_size: size_now, events: events_now, result_handler: handler_now },
@@ -119,15 +120,6 @@ fn kind_keys(old: &GroupKind, new: &GroupKind) -> Vec<&'static str> {
                 ("buffer_size", buffer_size != size_now),
                 ("events", events != events_now),
                 ("result_handler", result_handler != handler_now),
-            ];
-            rows.into_iter().filter(|row| row.1).map(|row| row.0).collect()
-        }
-        (GroupKind::Fcgi(old), GroupKind::Fcgi(new)) => {
-            let rows = [
-                ("socket", old.url != new.url),
-                ("socket_backlog", old.backlog != new.backlog),
-                ("socket_owner", old.owner != new.owner),
-                ("socket_mode", old.mode != new.mode),
             ];
             rows.into_iter().filter(|row| row.1).map(|row| row.0).collect()
         }
@@ -188,6 +180,12 @@ fn by_key(process: &ProcessSpec) -> Map<String, Value> {
         for (field, value) in stream {
             let of_file = if matches!(field.as_str(), "maxbytes" | "backups") { "logfile_" } else { "" };
             fields.insert(format!("{channel}_{of_file}{field}"), value);
+        }
+    }
+    if let Some(Value::Object(socket)) = fields.remove("socket") {
+        for (field, value) in socket {
+            let key = if field == "url" { "socket".to_owned() } else { format!("socket_{field}") };
+            fields.insert(key, value);
         }
     }
     if let Some(Value::Array(unbuilt)) = fields.remove("unbuilt") {
@@ -280,8 +278,24 @@ mod tests {
         let listener = |line: &str| format!("[eventlistener:l]\ncommand=c\nevents=TICK_5,TICK_60\n{line}\n");
         assert!(diff(&listener(""), &listener("events=tick_60,tick_5")).is_empty());
         assert_eq!(diff(&listener(""), &listener("buffer_size=3")).changed[0].keys, ["buffer_size"]);
+    }
+
+    #[test]
+    fn a_changed_socket_is_found_alone_and_in_a_group() {
         let fcgi = |line: &str| format!("[fcgi-program:l]\ncommand=c\nsocket=unix:///s\n{line}\n");
-        assert_eq!(diff(&fcgi(""), &fcgi("socket_mode=0770")).changed[0].keys, ["socket_mode"]);
+        let group = "[group:g]\nprograms=l\n";
+        for (line, key) in [
+            ("socket=tcp://h:1\n", "socket socket_mode"),
+            ("socket_mode=0770", "socket_mode"),
+            ("socket_backlog=9", "socket_backlog"),
+            ("socket_owner=7", "socket_owner"),
+        ] {
+            for group in ["", group] {
+                let found = diff(&(fcgi("") + group), &(fcgi(line) + group));
+                let process = &found.changed[0].changed[0];
+                assert_eq!((process.keys.join(" ").as_str(), process.reload), (key, Reload::Restart));
+            }
+        }
         assert_eq!(diff(&fcgi(""), "[program:l]\ncommand=c\n").changed[0].keys, ["type"]);
     }
 

@@ -1,7 +1,9 @@
 //! What the core decided: each variant has one arm in `daemon::effects` and one in the simulated world.
 
 use super::input::{Actor, RequestId, SpawnError};
+use crate::model::spec::FcgiSocketSpec;
 use crate::model::{Level, ProcessId, RunId, Signal, State, WallTime};
+use std::sync::Arc;
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +46,10 @@ pub enum Action {
         /// The run.
         run: RunId,
     },
+    /// Open a socket that processes share; answered by `Input::SocketOpened`. It is open before they are spawned.
+    OpenSocket(Arc<FcgiSocketSpec>),
+    /// Close the socket of this name: who had it has gone.
+    CloseSocket(String),
     /// A process changed its state.
     Publish(Transition),
     /// A line for the activity log.

@@ -67,6 +67,14 @@ pub enum Input {
     /// runs was told again as `Spawned` and `Exited`. What is still unanswered now was lost, and is asked for
     /// once more. To be given before anything is asked of the keeper in consequence of a later input.
     HandedOver,
+    /// The answer to [`super::Action::OpenSocket`]. Also told, before `HandedOver`, of a socket that was held over
+    /// the death of a reactor.
+    SocketOpened {
+        /// Which, as the configuration calls it.
+        url: String,
+        /// Why not, where it cannot be opened.
+        result: Result<(), SpawnError>,
+    },
     /// A signal was sent to the daemon. A HUP is passed on only when the new configuration was found good.
     Signal(Signal),
     /// What the configuration says of a group changed in a way that touches nothing that runs: the same processes
@@ -167,6 +175,13 @@ pub enum SpawnError {
         /// `ENOENT`.
         errno: String,
     },
+    /// The socket that its processes share cannot be opened.
+    Socket {
+        /// Which, as the configuration calls it.
+        url: String,
+        /// What failed, in words.
+        why: String,
+    },
     /// No descriptors are left (`EMFILE`, `ENFILE`): waited out, not the program's failure.
     TooManyFiles(String),
     /// No processes are left (`EAGAIN`, `ENOMEM`): waited out, not the program's failure.
@@ -217,6 +232,7 @@ impl fmt::Display for SpawnError {
             SpawnError::Dispatchers { name, errno } => {
                 write!(f, "unknown error making dispatchers for '{name}': {errno}")
             }
+            SpawnError::Socket { url, why } => write!(f, "Could not create FastCGI socket {url}: {why}"),
             SpawnError::TooManyFiles(name) => write!(f, "too many open files to spawn '{name}'"),
             SpawnError::TooManyProcesses(name) => {
                 write!(f, "Too many processes in process table to spawn '{name}'")

@@ -73,6 +73,14 @@ pub(super) fn unsignallable_text(name: &str, pid: i32, errno: &str) -> String {
     format!("unknown problem killing {name} ({pid}): {errno}")
 }
 
+pub(super) fn creating_socket(url: &str) -> Line {
+    (Level::Info, format!("Creating socket {url}"))
+}
+
+pub(super) fn closing_socket(url: &str) -> Line {
+    (Level::Info, format!("Closing socket {url}"))
+}
+
 pub(super) fn waiting_to_stop(name: &str) -> Line {
     (Level::Info, format!("waiting for {name} to stop"))
 }

@@ -79,6 +79,7 @@ mod record;
 pub mod request;
 mod shutdown;
 pub mod snapshot;
+mod socket;
 mod start;
 mod state;
 mod stop;
@@ -123,6 +124,8 @@ pub struct Core {
     /// Starts that wait for fewer in flight; an entry whose run is no longer queued is skipped.
     queue: VecDeque<(ProcessId, RunId)>,
     shortage: Shortage,
+    /// Sockets that processes share, by what the configuration calls them.
+    sockets: BTreeMap<String, socket::Shared>,
     /// Restored processes without a record, until the keeper has told all it knows.
     unborn: BTreeSet<ProcessId>,
     /// Preparations that a reactor before this one asked its workers for, until then.
@@ -223,6 +226,7 @@ impl Core {
             Input::Boot => self.boot(),
             Input::Request { id, actor, request } => self.on_request(id, actor, request),
             Input::HandedOver => self.on_handed_over(),
+            Input::SocketOpened { url, result } => self.on_socket_opened(&url, result),
             Input::Signal(signal) => self.on_daemon_signal(signal),
             Input::FleetLoaded(fleet) => self.on_fleet_loaded(fleet),
             Input::GroupRespecified(group) => self.on_respecified(group),

@@ -168,6 +168,9 @@ impl Core {
         let startsecs = process.spec.startsecs;
         self.unindex(id, &old, startsecs);
         self.index(id, &next, startsecs);
+        if old.holds_socket() && !next.holds_socket() {
+            self.release_socket(id);
+        }
         if from != to {
             self.settle(id);
         }
@@ -193,6 +196,9 @@ impl Core {
         if !state.shown().is_stopped() {
             self.count_live(id, 1);
         }
+        if state.holds_socket() {
+            self.count_holder(id, 1);
+        }
     }
 
     /// Takes a process out of the table; what it still owns is forgotten.
@@ -200,6 +206,7 @@ impl Core {
         let Some(process) = self.table.get(&id) else { return };
         let (state, startsecs) = (process.state, process.spec.startsecs);
         self.unindex(id, &state, startsecs);
+        self.release_socket(id);
         self.table.remove(&id);
         if let Some(run) = state.owned() {
             self.actions.push_back(Action::Forget { run });
@@ -217,6 +224,9 @@ impl Core {
         self.in_flight -= usize::from(state.is_in_flight());
         if !state.shown().is_stopped() {
             self.count_live(id, -1);
+        }
+        if state.holds_socket() {
+            self.count_holder(id, -1);
         }
     }
 }

@@ -15,6 +15,7 @@ use super::input::{Actor, RequestId};
 use super::process::{Desired, Process};
 use super::record::{actor_code, actor_from_code, state_from};
 use super::request::{Awaited, Waiter};
+use super::socket::Shared;
 use super::state::{ProcState, Rest, Stage, Step, Sweep};
 use crate::model::spec::FleetSpec;
 use crate::model::{ProcessId, ProcessRecord, RunId, Signal, State, Time};
@@ -84,6 +85,8 @@ struct Memory {
     report_at: Time,
     closing_actor: u64,
     requests: Vec<(ProcessId, RequestId, u64, Awaited)>,
+    #[serde(default)]
+    sockets: Vec<(String, Shared)>,
 }
 
 impl Snapshot {
@@ -157,6 +160,7 @@ impl Core {
                 report_at: closing.map_or(Time(0), |closing| closing.report_at),
                 closing_actor: actor_code(closing.map_or(Actor::Policy, |closing| closing.actor)),
                 requests: self.table.iter().flat_map(waiting).collect(),
+                sockets: self.sockets_asked_for(),
             }),
         }
     }
@@ -282,6 +286,7 @@ impl Core {
         self.next_run = memory.next_run;
         self.shortage = memory.shortage;
         self.target = memory.target;
+        self.restore_sockets(memory.sockets);
         for (process, id, actor, awaited) in memory.requests {
             if let Some(process) = self.table.get_mut(&process) {
                 process.waiters.push(Waiter { id, actor: actor_from_code(actor), awaited });

@@ -88,17 +88,14 @@ impl Core {
     pub(super) fn on_prepared(&mut self, id: ProcessId, run: RunId, result: Result<(), SpawnError>) {
         let Some(process) = self.table.get(&id) else { return };
         match (*process.state(), result) {
-            (ProcState::Starting { run, stage: Stage::Preparing }, Ok(())) => {
-                self.set_state(id, ProcState::Starting { run, stage: Stage::Spawning }, Actor::Policy, "");
-                self.actions.push_back(Action::Spawn { run: run.id, process: id });
-            }
+            (ProcState::Starting { run, stage: Stage::Preparing }, Ok(())) => self.ask_for_child(id, run),
             (ProcState::Starting { stage: Stage::Preparing, .. }, Err(error)) => {
                 self.start_failed(id, &error)
             }
             (ProcState::Checking { .. }, Ok(())) => {
                 let actor = self.asker(id);
-                self.enter_starting(id, run, Stage::Spawning, actor, "start requested");
-                self.actions.push_back(Action::Spawn { run, process: id });
+                self.enter_starting(id, run, Stage::Preparing, actor, "start requested");
+                self.ask_for_child(id, Run { id: run, pid: 0, started: Time(0) });
             }
             (ProcState::Checking { shown, .. }, Err(error)) if error.is_command() => {
                 self.note_refusal(id, &error);
@@ -178,7 +175,7 @@ impl Core {
     }
 
     /// Deals with a start that made no child.
-    fn start_failed(&mut self, id: ProcessId, error: &SpawnError) {
+    pub(super) fn start_failed(&mut self, id: ProcessId, error: &SpawnError) {
         let text = error.to_string();
         self.log(lines::spawn_error(&text));
         if !error.is_shortage() {

@@ -210,6 +210,17 @@ impl ProcState {
         )
     }
 
+    /// Whether its child has, or may have, the socket that it shares.
+    pub(super) fn holds_socket(&self) -> bool {
+        matches!(
+            self,
+            ProcState::Starting { stage: Stage::Spawning | Stage::Up, .. }
+                | ProcState::Running { .. }
+                | ProcState::Stopping { .. }
+                | ProcState::Unknown { .. }
+        )
+    }
+
     /// Returns when time alone moves it on; `startsecs` is its specification's.
     pub(super) fn deadline(&self, startsecs: i64) -> Option<Time> {
         let when = |rest: &Rest, otherwise: Option<Time>| match rest {

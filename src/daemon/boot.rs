@@ -10,6 +10,7 @@ use super::login_env::{self, ForPrograms};
 use super::options::{self, Options};
 use super::reactor::{Afterwards, Job, Reactor, STREAMS, WAKER};
 use super::runs::Runs;
+use super::shared_sockets::{self, SharedSockets};
 use super::sweep::Strays;
 use super::{auto_logs, image, outcome, pidfile, unbuilt};
 use crate::api::v1;
@@ -138,7 +139,12 @@ fn first(mut link: Link, keeper: Pid, handed: &HandOver) -> Result<Box<Reactor>,
     }
     auto_logs::clean(&mut reactor);
     auto_logs::make(&mut reactor, &mut fleet);
-    unbuilt::keep_back(&mut reactor, &mut fleet);
+    unbuilt::tell(&mut reactor, &fleet);
+    if reactor.settings.xdg.is_none() {
+        // A user's own daemon starts all the same, and says so of the one program.
+        shared_sockets::try_all(&fleet, |line| reactor.log(Level::Info, line))
+            .map_err(|why| refuse(outcome::USAGE, &why))?;
+    }
     if daemonized {
         reactor.log(Level::Info, "daemonizing the supervisord process");
         enter_daemon_places(&mut reactor);
@@ -379,6 +385,7 @@ pub(super) fn assemble(link: Link, keeper: Pid, parts: Parts) -> Result<Box<Reac
         notes: BTreeMap::new(),
         identity: Identity::default(),
         sockets: None,
+        shared_sockets: SharedSockets::default(),
         started: clock::wall(),
     });
     reactor.register().map_err(|e| system("listen to the keeper", e))?;

@@ -5,6 +5,7 @@
 use super::command::{Lookup, search_path};
 use super::reactor::{Job, LAST_OUTPUT_MAX, Reactor};
 use super::runs::{CHANNELS, Channel};
+use super::shared_sockets::key_of;
 use super::sweep::{Sweeper, Target};
 use crate::core::{Action, Finish, Input, Scope, SpawnError, Transition};
 use crate::keeper::protocol::{Request, Streams, Whom};
@@ -24,6 +25,8 @@ pub(super) fn perform(reactor: &mut Reactor, action: Action) {
         Action::Signal { run, signal, scope } => reactor.signal(run, signal, scope),
         Action::Sweep { run, signal } => reactor.afterwards.sweeps.push((run, signal)),
         Action::Forget { run } => reactor.forget(run),
+        Action::OpenSocket(socket) => reactor.open_shared_socket(socket),
+        Action::CloseSocket(url) => reactor.close_shared_socket(&url),
         Action::Publish(transition) => reactor.publish(&transition),
         Action::Log { level, text } => reactor.log(level, &text),
         Action::Persist(process) => reactor.persist(process),
@@ -77,7 +80,9 @@ impl Reactor {
 
     fn spawn(&mut self, run: RunId, process: ProcessId) {
         let Some(spec) = self.spec(process) else { return };
-        let mut streams = Streams(Streams::STDIN);
+        // A socket that is shared takes the place of a pipe.
+        let held = spec.socket.as_deref().map_or(0, key_of);
+        let mut streams = Streams(if held == 0 { Streams::STDIN } else { 0 });
         if self.is_wanted(&spec.stdout) {
             streams.0 |= Streams::STDOUT;
         }
@@ -92,7 +97,7 @@ impl Reactor {
         let stored = self.common.image(run, &spec, &command).store();
         match stored {
             Ok(image) => {
-                self.link.send(Request::Spawn { run: run.0, streams, held: 0 }, vec![image.into()]);
+                self.link.send(Request::Spawn { run: run.0, streams, held }, vec![image.into()]);
             }
             Err(error) => {
                 let error = spawn_error(&spec.name, &error, false);

@@ -62,6 +62,7 @@ impl Reactor {
             sockets.hold_again(keeper);
         }
         self.pass_on_holds();
+        self.hold_shared_sockets();
         for (run, live) in &self.runs.table {
             let Some(pid) = live.main.filter(|_| live.alive) else { continue };
             let mut fds: Vec<OwnedFd> = Vec::new();

@@ -9,6 +9,7 @@ use super::instance::Identity;
 use super::link::Link;
 use super::options::Options;
 use super::runs::Runs;
+use super::shared_sockets::SharedSockets;
 use super::sockets::Sockets;
 use super::store::Store;
 use super::sweep::Strays;
@@ -24,12 +25,13 @@ use crate::logs::lines::Lines;
 use crate::logs::pump::Pump;
 use crate::model::spec::{FleetSpec, Settings};
 use crate::model::{Level, Pid, ProcessId, RunId, Signal, Time, WallTime};
+use crate::sys::shared_socket::Failure;
 use crate::sys::{clock, memory};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,6 +61,8 @@ pub(super) enum Job {
     Loaded(Purpose, Box<Loaded>),
     /// A piece of a log was read for a client; one that is followed has a number among those of its client.
     Read { client: ClientId, follower: Option<(usize, Follower)>, bytes: io::Result<Vec<u8>> },
+    /// A socket that programs share was opened, or could not be: in which epoch, which.
+    SocketOpened(u64, String, Result<OwnedFd, Failure>),
 }
 
 /// What a configuration is read for.
@@ -144,6 +148,8 @@ pub(super) struct Reactor {
     pub(super) started: WallTime,
     /// The control sockets, where there is any directory for them.
     pub(super) sockets: Option<Sockets>,
+    /// The sockets that programs share.
+    pub(super) shared_sockets: SharedSockets,
 }
 
 impl Reactor {

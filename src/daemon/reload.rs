@@ -117,12 +117,13 @@ impl Reactor {
         settings.daemon.nodaemon = self.settings.daemon.nodaemon;
         let header = self.core.header();
         self.forget_all();
+        self.shared_sockets.epoch += 1;
         self.reopen_main_log(&settings);
         self.log_findings(&loaded);
         auto_logs::clean(self);
         self.settings = settings;
         auto_logs::make(self, &mut fleet);
-        unbuilt::keep_back(self, &mut fleet);
+        unbuilt::tell(self, &fleet);
         self.common.server_url = self.settings.daemon.serverurl.clone();
         if let Err(error) = self.activate(fleet, Some(&header)) {
             let text =

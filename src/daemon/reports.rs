@@ -198,6 +198,9 @@ impl Reactor {
                 }
                 Event::Opened { sink, result: Err(error) } => self.sink_failed(sink, &error),
                 Event::Done(Job::Looked(run, result)) => self.looked(run, result),
+                Event::Done(Job::SocketOpened(epoch, url, opened)) => {
+                    self.shared_socket_opened(epoch, url, opened)
+                }
                 Event::Done(Job::Loaded(purpose, loaded)) => self.loaded(purpose, *loaded),
                 Event::Done(Job::Read { client, follower, bytes }) => {
                     self.log_was_read(client, follower, bytes)

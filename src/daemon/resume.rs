@@ -48,6 +48,7 @@ pub(super) fn resume(
     reactor.core = restore_core(activated.fleet, &store, &header);
     reactor.store = Some(store);
     reactor.rebind_sockets(&mut handed);
+    reactor.take_shared_sockets(&mut handed);
     take_over(&mut reactor, handed);
     reactor.trim_later();
     Ok(reactor)

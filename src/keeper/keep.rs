@@ -431,6 +431,10 @@ impl Keeper {
         held: u64,
         image: &OwnedFd,
     ) -> Result<(Pid, u64, RunFds), (io::Error, bool)> {
+        if held != 0 && !self.held.contains_key(&held) {
+            // It was dropped on its way to us. Without it the program would read from nothing.
+            return Err((io::Error::from_raw_os_error(libc::EBADF), true));
+        }
         let small = self.table.len() >= RUNS_WITH_BIG_PIPES_MAX;
         let ends = Ends::make(streams, small).map_err(|error| (error, true))?;
         let child = ends.child_streams(self.held.get(&held), self.null.as_fd());

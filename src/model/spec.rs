@@ -207,7 +207,7 @@ pub enum GroupKind {
         /// The Python entry point named in the file.
         result_handler: String,
     },
-    /// `[fcgi-program:x]`.
+    /// `[fcgi-program:x]`; each of its processes has the socket too.
     Fcgi(FcgiSocketSpec),
 }
 
@@ -283,6 +283,9 @@ pub struct ProcessSpec {
     pub stdout: StreamSpec,
     /// Its standard error.
     pub stderr: StreamSpec,
+    /// The listening socket that is its descriptor 0, shared with all who name the same.
+    #[serde(default)]
+    pub socket: Option<Arc<FcgiSocketSpec>>,
     /// Visor's own keys that are set and not built yet, as written.
     pub unbuilt: Vec<(String, String)>,
     /// Why it must not be started at all: an unbuilt key that protects or confines it.
@@ -317,6 +320,7 @@ impl ProcessSpec {
             redirect_stderr: false,
             stdout: StreamSpec::default(),
             stderr: StreamSpec::default(),
+            socket: None,
             unbuilt: Vec::new(),
             refused: None,
             place,

@@ -21,6 +21,7 @@ pub mod pipe;
 pub mod process;
 pub mod runtime_dir;
 pub mod scope;
+pub mod shared_socket;
 pub mod shm;
 pub mod signals;
 pub mod spawn;

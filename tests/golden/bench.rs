@@ -203,6 +203,8 @@ fn line(action: &Action) -> Option<String> {
         Action::Sweep { signal: Some(signal), .. } => format!("sweep with {signal}"),
         Action::Sweep { signal: None, .. } => "count what is left".to_owned(),
         Action::Forget { .. } => "forget the run".to_owned(),
+        Action::OpenSocket(socket) => format!("open {}", socket.url),
+        Action::CloseSocket(url) => format!("close {url}"),
         Action::Publish(change) => {
             let (from, to) = (change.from.name(), change.to.name());
             format!("{from} to {to} by {:?}: {} (tries {})", change.actor, change.cause, change.tries)

@@ -7,7 +7,7 @@ use visor::core::{
     Action, Actor, Core, Desired, Input, Phase, ProcState, Reply, Request, RequestId, Rest,
     SPAWNS_IN_FLIGHT_MAX, Stage, Step, Transition,
 };
-use visor::model::spec::FleetSpec;
+use visor::model::spec::{FleetSpec, ProcessSpec};
 use visor::model::{ProcessId, RunId, State, Time};
 
 const SECOND: u64 = 1_000_000_000;
@@ -44,11 +44,14 @@ pub(crate) fn everything() -> Seen {
         "HandedOver",
         "Signal",
         "FleetLoaded",
+        "SocketOpened",
         "<- Prepare",
         "<- Spawn",
         "<- Signal",
         "<- Sweep",
         "<- Forget",
+        "<- OpenSocket",
+        "<- CloseSocket",
         "<- Publish",
         "<- Log",
         "<- Persist",
@@ -192,6 +195,27 @@ impl Ledger {
         }
     }
 
+    /// A program is not started without the socket that it shares.
+    pub(crate) fn has_its_socket(&self, core: &Core, id: ProcessId, kernel: &Kernel) -> Result<(), String> {
+        match core.process(id).and_then(|process| process.spec().socket.as_ref()) {
+            Some(socket) if !kernel.sockets.contains(&socket.url) => {
+                Err(format!("{id} is spawned, and {} is not open", socket.url))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A socket is not closed while a program has it.
+    pub(crate) fn is_unused(&self, core: &Core, url: &str, kernel: &Kernel) -> Result<(), String> {
+        let has_it = |id: ProcessId| {
+            core.process(id).and_then(|process| process.spec().socket.as_ref()).is_some_and(|s| s.url == url)
+        };
+        match kernel.runs.iter().find(|(run, child)| kernel.is_live(**run) && has_it(child.process)) {
+            Some((run, _)) => Err(format!("{url} is closed, and {run} has it")),
+            None => Ok(()),
+        }
+    }
+
     fn not_stopped(&self, run: RunId, process: ProcessId) -> Result<(), String> {
         let is_stopped = self.processes.get(&process).is_some_and(|known| known.is_stopped);
         if is_stopped { Err(format!("{process} was stopped and is started as {run}")) } else { Ok(()) }
@@ -289,6 +313,12 @@ impl Ledger {
         {
             return Err(format!("finished, and {id} is {:?}", process.state()));
         }
+        let is_lost = |(_, process): (ProcessId, &visor::core::Process)| {
+            matches!(process.state(), ProcState::Unknown { .. })
+        };
+        if let Some(url) = kernel.sockets.first().filter(|_| !core.processes().any(is_lost)) {
+            return Err(format!("finished, and {url} is open"));
+        }
         let live = kernel.runs.keys().find(|run| kernel.is_live(**run) && !is_unknown(core, **run));
         live.map_or(Ok(()), |run| Err(format!("finished, and {run} lives")))
     }
@@ -311,7 +341,9 @@ impl Ledger {
             if own.is_some_and(|own| next.is_none_or(|next| next > own)) {
                 return Err(format!("{id} waits for {own:?} and the core for {next:?}"));
             }
-            let waits = own.is_some() || is_asked(state, kernel, next.is_some());
+            let waits = own.is_some()
+                || is_asked(state, kernel, next.is_some())
+                || is_opening(state, process.spec(), kernel);
             let rests = matches!(
                 state,
                 ProcState::Running { .. } | ProcState::Fatal { .. } | ProcState::Unknown { .. }
@@ -347,11 +379,19 @@ fn own_deadline(state: &ProcState, startsecs: i64) -> Option<Time> {
     }
 }
 
+/// Whether the process waits for the socket that it shares.
+fn is_opening(state: &ProcState, spec: &ProcessSpec, kernel: &Kernel) -> bool {
+    matches!(state, ProcState::Starting { stage: Stage::Preparing, .. })
+        && spec.socket.as_ref().is_some_and(|socket| kernel.opening.contains(&socket.url))
+}
+
 /// Whether somebody owes the process an answer, or others are before it in the queue.
 fn is_asked(state: &ProcState, kernel: &Kernel, has_deadline: bool) -> bool {
     match state {
         ProcState::Starting { stage: Stage::Queued, .. } | ProcState::Checking { asked: false, .. } => {
-            has_deadline || kernel.in_flight.len() >= SPAWNS_IN_FLIGHT_MAX
+            // Who waits for a socket is in flight too.
+            let is_full = kernel.in_flight.len() >= SPAWNS_IN_FLIGHT_MAX || !kernel.opening.is_empty();
+            has_deadline || is_full
         }
         ProcState::Starting { run, stage: Stage::Preparing | Stage::Spawning }
         | ProcState::Stopping { run, step: Step::Unspawned } => kernel.in_flight.contains_key(&run.id),

@@ -4,7 +4,7 @@ use super::program::plain;
 use super::rng::Rng;
 use std::sync::Arc;
 use visor::model::Signal;
-use visor::model::spec::{AutoRestart, FleetSpec, GroupKind, GroupSpec, ProcessSpec};
+use visor::model::spec::{AutoRestart, FcgiSocketSpec, FleetSpec, GroupKind, GroupSpec, ProcessSpec};
 
 /// Returns a fleet; every 16th seed has one group that is larger than the bound on starts in flight.
 pub(crate) fn fleet(rng: &mut Rng, seed: u64) -> FleetSpec {
@@ -44,6 +44,12 @@ fn group(rng: &mut Rng, name: &str) -> GroupSpec {
     GroupSpec { name: name.to_owned(), priority: rng.below(3) as i64, kind: GroupKind::Program, processes }
 }
 
+/// Few, so that programs of one group and of several share them.
+fn socket(rng: &mut Rng) -> FcgiSocketSpec {
+    let url = (*rng.pick(&["unix:///a", "unix:///b", "tcp://c:1"])).to_owned();
+    FcgiSocketSpec { url, backlog: None, owner: None, mode: None }
+}
+
 fn program(rng: &mut Rng, group: &str, name: &str) -> ProcessSpec {
     ProcessSpec {
         priority: rng.below(3) as i64,
@@ -55,6 +61,7 @@ fn program(rng: &mut Rng, group: &str, name: &str) -> ProcessSpec {
         stopwaitsecs: *rng.pick(&[0, 1, 3, 10]),
         stopasgroup: *rng.pick(&[None, None, None, Some(true), Some(false)]),
         killasgroup: *rng.pick(&[None, None, None, Some(true), Some(false)]),
+        socket: rng.chance(30).then(|| Arc::new(socket(rng))),
         refused: rng.chance(3).then(|| "not built yet".to_owned()),
         ..plain(group, name)
     }

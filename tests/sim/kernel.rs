@@ -79,6 +79,9 @@ pub(crate) struct Kernel {
     /// Starts that were asked for and not answered: their bound is a rule of the core.
     pub(crate) in_flight: BTreeMap<RunId, ProcessId>,
     pub(crate) mood: Mood,
+    /// Sockets that programs share: those that are being opened, and those that the keeper holds.
+    pub(crate) opening: BTreeSet<String>,
+    pub(crate) sockets: BTreeSet<String>,
     next_pid: i32,
 }
 
@@ -91,6 +94,8 @@ impl Kernel {
             runs: BTreeMap::new(),
             in_flight: BTreeMap::new(),
             mood: Mood::calm(),
+            opening: BTreeSet::new(),
+            sockets: BTreeSet::new(),
             next_pid: 100,
         }
     }
@@ -123,6 +128,30 @@ impl Kernel {
         };
         let at = now + rng.below(self.mood.latency + 1);
         self.push(at, Event::News(Input::Prepared { run, result }));
+    }
+
+    /// The disk worker opens a socket.
+    pub(crate) fn open_socket(&mut self, url: &str, now: u64, rng: &mut Rng) -> Result<(), String> {
+        if !self.opening.insert(url.to_owned()) || self.sockets.contains(url) {
+            return Err(format!("{url} is opened twice"));
+        }
+        let (url, why) = (url.to_owned(), "cannot bind".to_owned());
+        let result = match rng.below(10) {
+            0 => Err(SpawnError::Socket { url: url.clone(), why }),
+            1 => Err(SpawnError::TooManyFiles("p".to_owned())),
+            _ => Ok(()),
+        };
+        let at = now + rng.below(self.mood.latency + 1);
+        self.push(at, Event::News(Input::SocketOpened { url, result }));
+        Ok(())
+    }
+
+    /// The answer comes; what is open is held from then on.
+    pub(crate) fn socket_opened(&mut self, url: &str, is_open: bool) {
+        self.opening.remove(url);
+        if is_open {
+            self.sockets.insert(url.to_owned());
+        }
     }
 
     /// The reactor writes to the keeper, which reads in order.
@@ -276,6 +305,7 @@ impl Kernel {
             self.happen(order, now, rng)?;
         }
         self.events.retain(|_, event| !matches!(event, Event::News(_)));
+        self.opening.clear();
         self.in_flight.clear();
         Ok(())
     }
@@ -298,7 +328,7 @@ impl Kernel {
     pub(crate) fn lose_keeper(&mut self, is_known: impl Fn(RunId) -> bool) {
         self.events.retain(|_, event| match event {
             Event::Order(_) => false,
-            Event::News(input) => matches!(input, Input::Prepared { .. }),
+            Event::News(input) => matches!(input, Input::Prepared { .. } | Input::SocketOpened { .. }),
             Event::MainEnds(..) | Event::ChildEnds(_) => true,
         });
         self.runs.retain(|run, _| is_known(*run));

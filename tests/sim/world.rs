@@ -160,6 +160,7 @@ impl World {
             Input::Prepared { run, .. } | Input::Spawned { run, .. } | Input::SpawnFailed { run, .. } => {
                 self.kernel.in_flight.remove(run);
             }
+            Input::SocketOpened { url, result } => self.kernel.socket_opened(url, result.is_ok()),
             _ => {}
         }
         self.give(input)
@@ -213,7 +214,17 @@ impl World {
                 self.kernel.prepare(run, process, self.now, &mut self.rng);
                 return Ok(());
             }
-            Action::Spawn { run, process } => Order::Spawn { run, process },
+            Action::Spawn { run, process } => {
+                self.ledger.has_its_socket(&self.core, process, &self.kernel)?;
+                Order::Spawn { run, process }
+            }
+            Action::OpenSocket(socket) => {
+                return self.kernel.open_socket(&socket.url, self.now, &mut self.rng);
+            }
+            Action::CloseSocket(url) => {
+                self.kernel.sockets.remove(&url);
+                return self.ledger.is_unused(&self.core, &url, &self.kernel);
+            }
             Action::Signal { run, signal, scope } => Order::Signal { run, signal, scope },
             Action::Sweep { run, signal } => Order::Sweep { run, signal },
             Action::Forget { run } => {
@@ -255,6 +266,8 @@ impl World {
             }
             Action::Sweep { run, signal } => mix(run.0 << 16 | signal.map_or(0, |s| s.0 as u64) << 8 | 3),
             Action::Forget { run } => mix(run.0 << 4 | 4),
+            Action::OpenSocket(socket) => mix((socket.url.len() as u64) << 4 | 8),
+            Action::CloseSocket(url) => mix((url.len() as u64) << 4 | 9),
             Action::Publish(change) => {
                 mix(u64::from(change.process.0) << 32 | u64::from(change.to.code()) << 8 | 5);
                 mix(change.run.0 << 16 | u64::from(change.tries));
@@ -417,6 +430,9 @@ impl World {
             Core::restore(self.fleet.clone(), Snapshot::from_records(header, records), Time(self.now));
         self.ledger.restored(&self.core);
         self.release_unowned()?;
+        for url in self.kernel.sockets.clone() {
+            self.give(Input::SocketOpened { url, result: Ok(()) })?;
+        }
         for input in self.kernel.hand_over() {
             self.give(input)?;
         }

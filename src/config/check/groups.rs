@@ -7,7 +7,7 @@ use crate::config::document::Section;
 use crate::config::keys::pools::{GROUP_ROWS, GroupDraft};
 use crate::config::keys::{Scope, SectionKind, section_row};
 use crate::config::value::{self, Value, integer};
-use crate::model::spec::{FleetSpec, GroupKind, GroupSpec, ProcessSpec, UserSpec};
+use crate::model::spec::{FcgiSocketSpec, FleetSpec, GroupKind, GroupSpec, ProcessSpec, UserSpec};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -88,8 +88,9 @@ fn mixed(
     for program in &draft.programs {
         let Some(found) = member(reader, section, program) else { continue };
         grouped.insert(found.name.clone());
+        let socket = member_socket(reader, found);
         let of = program::read(reader, found, SectionKind::Program, name.unwrap_or_default(), merged);
-        processes.extend(of);
+        processes.extend(sharing(of, socket));
     }
     Some(group(name?, draft.priority.unwrap_or(PRIORITY), GroupKind::Program, processes))
 }
@@ -101,11 +102,7 @@ fn member<'a>(reader: &mut Reader<'a>, section: &Section, program: &str) -> Opti
     let fcgi = document.section(&format!("fcgi-program:{program}"));
     let entry = document.get(section, "programs")?;
     match (plain, fcgi) {
-        (Some(found), None) => Some(found),
-        (None, Some(found)) => {
-            reader.section_warning(found, "has no socket of its own inside a group (as with supervisord)");
-            Some(found)
-        }
+        (Some(found), None) | (None, Some(found)) => Some(found),
         (Some(_), Some(_)) => {
             let what = format!("`{program}` is both a program and an fcgi-program");
             reader.entry_error(section, entry, what);
@@ -121,12 +118,34 @@ fn member<'a>(reader: &mut Reader<'a>, section: &Section, program: &str) -> Opti
     }
 }
 
+/// Reads the socket of a group's member, where that is an fcgi-program. supervisord forgets it there, so a socket that
+/// is missing or wrong is no reason to refuse the file: it runs as supervisord would run it.
+fn member_socket(reader: &mut Reader<'_>, section: &Section) -> Option<FcgiSocketSpec> {
+    let program = section.name.strip_prefix("fcgi-program:")?;
+    let socket = reader.leniently(|reader| {
+        let user = socket_user(reader, section);
+        pools::socket(reader, section, program.trim(), user.as_ref())
+    });
+    if socket.is_none() {
+        reader.section_warning(section, "runs without a socket in its group, as with supervisord");
+    }
+    socket
+}
+
+/// Gives processes the socket that they share.
+fn sharing(mut processes: Vec<ProcessSpec>, socket: Option<FcgiSocketSpec>) -> Vec<ProcessSpec> {
+    let socket = socket.map(Arc::new);
+    processes.iter_mut().for_each(|process| process.socket.clone_from(&socket));
+    processes
+}
+
 fn fcgi(reader: &mut Reader<'_>, section: &Section, merged: &[(String, String)]) -> Option<GroupSpec> {
     let name = own_name(reader, section)?;
     let priority = priority(reader, section, PRIORITY);
     let user = socket_user(reader, section);
     let socket = pools::socket(reader, section, name, user.as_ref());
     let processes = program::read(reader, section, SectionKind::Fcgi, name, merged);
+    let processes = sharing(processes, socket.clone());
     Some(group(name, priority, GroupKind::Fcgi(socket?), processes))
 }
 
@@ -157,7 +176,22 @@ pub(in crate::config) fn collapse(reader: &mut Reader<'_>, defined: &[GroupSpec]
         }
         fleet.groups.push(GroupSpec { processes: last_of_each(reader, group), ..group.clone() });
     }
+    tell_shared(reader, &fleet);
     fleet
+}
+
+/// Warns about sockets that two sections name: their programs would serve each other's requests.
+fn tell_shared(reader: &mut Reader<'_>, fleet: &FleetSpec) {
+    let mut owners: BTreeMap<&str, &ProcessSpec> = BTreeMap::new();
+    for process in fleet.groups.iter().flat_map(|group| &group.processes) {
+        let Some(socket) = &process.socket else { continue };
+        let first = *owners.entry(&socket.url).or_insert(process);
+        if first.place != process.place {
+            let (url, other) = (&socket.url, first.namespec());
+            let what = format!("{url} is the socket of `{other}` too: both programs get its connections");
+            reader.report(Diagnostic::warning(process.place.clone(), what));
+        }
+    }
 }
 
 fn last_of_each(reader: &mut Reader<'_>, group: &GroupSpec) -> Vec<Arc<ProcessSpec>> {

@@ -32,7 +32,7 @@ fn unknown_severity(reader: &Reader<'_>) -> Severity {
 fn check_section(reader: &mut Reader<'_>, section: &Section, row: &SectionRow) {
     if !row.built {
         let what = match row.kind {
-            SectionKind::Listener | SectionKind::Fcgi => "programs of this kind are not built yet",
+            SectionKind::Listener => "programs of this kind are not built yet",
             SectionKind::InetServer => "TCP servers are not built yet: only the unix socket is served",
             _ => "sections of this kind are not built yet, it is ignored",
         };

@@ -63,6 +63,7 @@ pub(in crate::config) struct Reader<'a> {
     pub(in crate::config) strict: bool,
     /// Lines that supervisord logs at WARN.
     pub(in crate::config) warnings: Vec<String>,
+    is_lenient: bool,
     diagnostics: Vec<Diagnostic>,
     errors: usize,
     warned: usize,
@@ -85,6 +86,7 @@ impl<'a> Reader<'a> {
             node_name: host.node_name(),
             strict,
             warnings: Vec::new(),
+            is_lenient: false,
             diagnostics: Vec::new(),
             errors: 0,
             warned: 0,
@@ -94,11 +96,20 @@ impl<'a> Reader<'a> {
 
     /// Keeps a diagnostic, unless it is known already.
     pub(in crate::config) fn report(&mut self, diagnostic: Diagnostic) {
+        let diagnostic = if self.is_lenient { diagnostic.into_warning() } else { diagnostic };
         let alike = if diagnostic.is_error() { &mut self.errors } else { &mut self.warned };
         if *alike < DIAGNOSTICS_MAX && self.seen.insert(diagnostic.to_string()) {
             *alike += 1;
             self.diagnostics.push(diagnostic);
         }
+    }
+
+    /// Reads what supervisord does not look at: whatever is wrong there is a warning.
+    pub(in crate::config) fn leniently<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> T {
+        let before = std::mem::replace(&mut self.is_lenient, true);
+        let found = read(self);
+        self.is_lenient = before;
+        found
     }
 
     /// Keeps an error about a section.

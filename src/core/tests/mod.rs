@@ -5,5 +5,6 @@ mod fleet;
 mod requests;
 mod shutdown;
 mod snapshot;
+mod socket;
 mod start;
 mod stop;

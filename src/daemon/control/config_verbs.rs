@@ -132,7 +132,7 @@ impl Reactor {
             groups: wanted.groups.extract_if(.., |group| takes(&group.name, &waiting)).collect(),
         };
         auto_logs::add(self, &mut fresh);
-        unbuilt::keep_back(self, &mut fresh);
+        unbuilt::tell(self, &fresh);
         target.extend(fresh.groups);
         for (name, _) in live {
             let Some(group) = wanted.groups.iter().find(|group| group.name == name) else { continue };
