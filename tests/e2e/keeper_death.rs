@@ -65,6 +65,33 @@ fn what_escaped_from_a_program_is_stopped_with_it_after_its_keeper_was_killed() 
     wait::until(LONG, "the end of everything", || daemon.sandbox.processes().is_empty().then_some(()));
 }
 
+#[test]
+fn a_shared_socket_outlives_the_keeper_that_held_it() {
+    if !ours("keeper and reactor") {
+        return;
+    }
+    let mut daemon = Daemon::start(
+        "keeperless-fcgi",
+        "[fcgi-program:app]\ncommand=sleep 1000\nsocket=unix://%(here)s/s\nnumprocs=2\nstartsecs=0\n\
+         process_name=app_%(process_num)d",
+    );
+    let [first, second] = ["app_0", "app_1"].map(|name| daemon.wait_running(name));
+    let socket = |pid: i32| proc::descriptors(pid).remove(&0).expect("descriptor 0");
+    let shared = socket(second);
+    let (keeper, before) = (daemon.keeper(), daemon.mark());
+    proc::signal(keeper, Signal::SIGKILL);
+    daemon.wait_launched(LONG);
+    let next = wait::until(LONG, "the pidfile to name a new keeper", || new_keeper(&daemon, keeper));
+    proc::signal(first, Signal::SIGKILL);
+    let told = daemon.wait_after(before, "exited: app_0 (");
+    daemon.wait_after(told, "success: app_0 entered RUNNING state");
+    wait::until(LONG, "the shared socket", || (socket(daemon.pid_of("app_0")) == shared).then_some(()));
+
+    proc::signal(next, Signal::SIGTERM);
+    daemon.wait_after(told, "Closing socket");
+    wait::until(LONG, "the end of everything", || daemon.sandbox.processes().is_empty().then_some(()));
+}
+
 /// A reactor that dies before it has handed everything back, played by a `sleep`.
 const HALF_A_REACTOR: &str = "\
 import socket, subprocess, sys

@@ -2,6 +2,7 @@
 
 mod child;
 mod crowd;
+mod fcgi;
 mod freezing;
 mod idle;
 mod keeper_death;

@@ -20,21 +20,22 @@ fn redis_section(sandbox: &Sandbox, redis: &Path) -> String {
     )
 }
 
-fn nginx_section(sandbox: &Sandbox, nginx: &Path, port: u16) -> String {
+/// nginx at a port, with these locations.
+pub(super) fn nginx_section(sandbox: &Sandbox, nginx: &Path, port: u16, locations: &str) -> String {
     sandbox.mkdir("nginx");
     let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|kind| format!("{kind}_temp_path nginx/{kind};\n"))
         .concat();
     let text = format!(
         "daemon off;\nworker_processes 1;\npid nginx/pid;\nerror_log stderr;\nevents {{}}\nhttp {{\n{temporary}\
-         access_log off;\nserver {{ listen 127.0.0.1:{port}; location / {{ return 200 'served'; }} }}\n}}\n"
+         access_log off;\nserver {{ listen 127.0.0.1:{port}; {locations} }}\n}}\n"
     );
     let config = sandbox.write("nginx.conf", text);
     let (nginx, dir, config) = (nginx.display(), sandbox.dir().display(), config.display());
     format!("[program:nginx]\ncommand={nginx} -e stderr -p {dir}/ -c {config}\nstartsecs=1\n")
 }
 
-fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
 }
 
@@ -58,10 +59,11 @@ fn redis_answers(sandbox: &Sandbox) -> Option<String> {
     ask(stream, b"PING\r\n", "+PONG")
 }
 
-fn nginx_answers(port: u16) -> Option<String> {
+/// Returns the answer of nginx up to `enough`.
+pub(super) fn nginx_answers(port: u16, enough: &str) -> Option<String> {
     let stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream.set_read_timeout(Some(ANSWER)).ok()?;
-    ask(stream, b"GET / HTTP/1.0\r\n\r\n", "served")
+    ask(stream, b"GET / HTTP/1.0\r\n\r\n", enough)
 }
 
 /// Kills a service the hard way and waits until its successor runs.
@@ -80,7 +82,7 @@ fn redis_nginx_and_a_worker_group_run_crash_and_come_back_as_an_ordinary_user() 
     let setup = Setup::new("services");
     let sections = [
         redis_section(&setup.sandbox, &redis),
-        nginx_section(&setup.sandbox, &nginx, port),
+        nginx_section(&setup.sandbox, &nginx, port, "location / { return 200 'served'; }"),
         "[program:worker]\ncommand=/usr/bin/python3 -uc \"import time; print('worker up'); time.sleep(1000)\"\n\
          process_name=%(program_name)s_%(process_num)d\nnumprocs=3\n"
             .to_owned(),
@@ -91,7 +93,7 @@ fn redis_nginx_and_a_worker_group_run_crash_and_come_back_as_an_ordinary_user() 
         assert!(proc::alive(pid), "{name}");
     }
     wait::until(ANSWER, "an answer of redis", || redis_answers(&daemon.sandbox));
-    wait::until(ANSWER, "an answer of nginx", || nginx_answers(port));
+    wait::until(ANSWER, "an answer of nginx", || nginx_answers(port, "served"));
 
     let others = ["worker_0", "worker_2"].map(|name| daemon.pid_of(name));
     kill_and_await(&daemon, "redis");
@@ -101,7 +103,7 @@ fn redis_nginx_and_a_worker_group_run_crash_and_come_back_as_an_ordinary_user() 
     // Its worker outlives a killed nginx and holds the port: it is cleaned away before the next start.
     if ours("left-overs are cleaned before a restart") {
         kill_and_await(&daemon, "nginx");
-        wait::until(ANSWER, "an answer of the second nginx", || nginx_answers(port));
+        wait::until(ANSWER, "an answer of the second nginx", || nginx_answers(port, "served"));
     }
     daemon.stop();
 }
