@@ -124,6 +124,17 @@ const fn row<T>(
     Row { key: Key { name, doc, reload, origin: Origin::Supervisor, built: Built::Yes }, scope, set }
 }
 
+/// Returns a row for a key of Visor's own that is built.
+const fn own_row<T>(
+    name: &'static str,
+    scope: Scope,
+    reload: Reload,
+    doc: &'static str,
+    set: Setter<T>,
+) -> Row<T> {
+    Row { key: Key { name, doc, reload, origin: Origin::Visor, built: Built::Yes }, scope, set }
+}
+
 /// The kinds of sections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SectionKind {

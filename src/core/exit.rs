@@ -90,6 +90,9 @@ impl Core {
         self.log(line);
         self.sweep_rest(id, sweep);
         self.start_again(id);
+        if !restarts {
+            self.note_end(id);
+        }
     }
 
     /// The main process ended on request; the stop is over when its tree is gone too.

@@ -89,6 +89,14 @@ pub(super) fn waiting_to_die(names: &[&str]) -> Line {
     (Level::Info, format!("waiting for {} to die", names.join(", ")))
 }
 
+pub(super) fn daemon_ends(name: &str, code: u8) -> Line {
+    (Level::Warn, format!("the essential program {name} ended: the daemon ends with exit code {code}"))
+}
+
+pub(super) fn group_ends(name: &str) -> Line {
+    (Level::Warn, format!("the essential program {name} ended: the rest of its group is stopped"))
+}
+
 pub(super) fn exit_requested(signal: Signal) -> Line {
     (Level::Warn, format!("received {signal} indicating exit request"))
 }

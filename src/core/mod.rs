@@ -70,6 +70,7 @@
 
 pub mod action;
 pub mod backoff;
+mod essential;
 mod exit;
 pub mod fleet;
 pub mod input;
@@ -132,6 +133,10 @@ pub struct Core {
     inherited: BTreeSet<RunId>,
     booted: bool,
     closing: Option<Closing>,
+    /// What the daemon ends with.
+    exit_code: u8,
+    /// Processes that ended for good in this turn, and whose end is the end of more.
+    ended: Vec<ProcessId>,
     /// The configuration that is to be in force when the groups that differ are down.
     target: Option<FleetSpec>,
     /// What people wanted of processes whose groups are being replaced, by group and name.
@@ -201,6 +206,7 @@ impl Core {
 
     /// Does what became possible: later groups of a shutdown or an update, starts that were queued.
     fn go_on(&mut self) {
+        self.end_with_essential();
         self.update_on();
         self.close_on();
         self.report_closing();

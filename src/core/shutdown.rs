@@ -83,8 +83,8 @@ impl Core {
         let ids: Vec<ProcessId> = self.table.keys().copied().collect();
         for id in ids {
             self.answer_starts(id, &Reply::ShuttingDown);
-            self.call_off(id, actor);
         }
+        self.call_all_off();
     }
 
     /// Enters the phase; what is already stopping goes on.
@@ -92,6 +92,14 @@ impl Core {
         let remaining = self.order.clone();
         self.closing = Some(Closing { finish, actor, remaining, asked: None, report_at, is_done: false });
         self.mark_header();
+    }
+
+    /// Calls off everything that has not come up yet, in a daemon that ends: also when it is taken up again by a
+    /// reactor whose predecessor died before it could note that of each process.
+    pub(super) fn call_all_off(&mut self) {
+        let Some(actor) = self.closing.as_ref().map(|closing| closing.actor) else { return };
+        let ids: Vec<ProcessId> = self.table.keys().copied().collect();
+        ids.into_iter().for_each(|id| self.call_off(id, actor));
     }
 
     /// Calls off what has not come up yet: nothing is started in a daemon that ends.

@@ -34,6 +34,9 @@ pub struct Header {
     pub booted: bool,
     /// What the daemon is ending for, if it is.
     pub finish: Option<Ending>,
+    /// What the daemon is ending with.
+    #[serde(default)]
+    pub exit_code: u8,
     /// No run with this number or a higher one was ever used.
     pub next_run: RunId,
     /// No group with this serial number or a higher one was ever in force.
@@ -125,6 +128,7 @@ impl Core {
                 Finish::Exit => Ending::Exit,
                 Finish::Reload => Ending::Reload,
             }),
+            exit_code: self.exit_code,
             next_run: RunId(self.reserved_run.max(self.next_run)),
             next_serial: self.next_group,
             groups: self
@@ -173,6 +177,7 @@ impl Core {
     pub fn restore(fleet: FleetSpec, snapshot: Snapshot, now: Time) -> Core {
         let Snapshot { header, records, memory } = snapshot;
         let mut core = Core { now, booted: header.booted, next_run: header.next_run.0, ..Core::default() };
+        core.exit_code = header.exit_code;
         core.next_process = memory.as_ref().map_or(0, |memory| memory.next_process);
         core.restore_groups(fleet, &header);
         core.unborn = core.table.keys().copied().collect();
@@ -300,6 +305,7 @@ impl Core {
     pub(super) fn on_handed_over(&mut self) {
         self.boot();
         self.start_unborn();
+        self.call_all_off();
         let inherited = std::mem::take(&mut self.inherited);
         let owned: Vec<(RunId, ProcessId)> = self.runs_in(|_| true).collect();
         for (run, id) in owned {

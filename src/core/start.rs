@@ -45,6 +45,7 @@ impl Core {
         self.set_state(id, ProcState::Fatal { rest: Rest::Clean }, actor, &why);
         let line = lines::refused(self.name(id), &why);
         self.log(line);
+        self.note_end(id);
         true
     }
 
@@ -221,5 +222,6 @@ impl Core {
         if let Some(process) = self.table.get_mut(&id) {
             process.attempt = 0;
         }
+        self.note_end(id);
     }
 }

@@ -36,7 +36,7 @@ pub(super) fn perform(reactor: &mut Reactor, action: Action) {
         Action::Finish(Finish::Exit) => {
             reactor.sweep(&[]);
             reactor.forget_all();
-            reactor.exit = Some((super::outcome::OK, clock::now().after(LAST_OUTPUT_MAX)));
+            reactor.exit = Some((reactor.core.exit_code().into(), clock::now().after(LAST_OUTPUT_MAX)));
         }
         Action::Finish(Finish::Reload) => reactor.begin_anew(),
     }

@@ -235,6 +235,15 @@ pub enum AutoRestart {
     True,
 }
 
+/// What ends with a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Essential {
+    /// The daemon, with the program's exit code.
+    Daemon,
+    /// The other processes of its group.
+    Group,
+}
+
 /// Priority of a process or a group that names none.
 pub const PRIORITY_DEFAULT: i64 = 999;
 
@@ -286,6 +295,9 @@ pub struct ProcessSpec {
     /// The listening socket that is its descriptor 0, shared with all who name the same.
     #[serde(default)]
     pub socket: Option<Arc<FcgiSocketSpec>>,
+    /// Whose end its own end is.
+    #[serde(default)]
+    pub essential: Option<Essential>,
     /// Visor's own keys that are set and not built yet, as written.
     pub unbuilt: Vec<(String, String)>,
     /// Why it must not be started at all: an unbuilt key that protects or confines it.
@@ -321,6 +333,7 @@ impl ProcessSpec {
             stdout: StreamSpec::default(),
             stderr: StreamSpec::default(),
             socket: None,
+            essential: None,
             unbuilt: Vec::new(),
             refused: None,
             place,

@@ -60,3 +60,20 @@ fn as_pid_1_it_reaps_orphans_and_ends_on_term() {
     assert_eq!(daemon.wait_exit(LONG).code(), Some(0));
     daemon.wait_for("stopped: parent (terminated by SIGTERM)");
 }
+
+#[test]
+fn as_pid_1_it_ends_with_the_code_of_the_essential_program() {
+    if !need::root() {
+        return;
+    }
+    let (mut daemon, _) = start_as_pid_1(
+        "pid1-essential",
+        Setup::of("pid1-essential", Who::Root),
+        "[program:backend]\ncommand=sh -c 'until test -e go; do sleep 0.1; done; exit 42'\nessential=daemon\n\
+         autorestart=false\nstartsecs=0\n[program:other]\ncommand=sleep 1000\nstartsecs=0\n",
+    );
+    daemon.wait_for("success: other entered RUNNING state");
+    daemon.sandbox.write("go", "");
+    assert_eq!(daemon.wait_exit(LONG).code(), Some(42));
+    daemon.wait_for("stopped: other (terminated by SIGTERM)");
+}

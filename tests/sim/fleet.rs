@@ -4,7 +4,9 @@ use super::program::plain;
 use super::rng::Rng;
 use std::sync::Arc;
 use visor::model::Signal;
-use visor::model::spec::{AutoRestart, FcgiSocketSpec, FleetSpec, GroupKind, GroupSpec, ProcessSpec};
+use visor::model::spec::{
+    AutoRestart, Essential, FcgiSocketSpec, FleetSpec, GroupKind, GroupSpec, ProcessSpec,
+};
 
 /// Returns a fleet; every 16th seed has one group that is larger than the bound on starts in flight.
 pub(crate) fn fleet(rng: &mut Rng, seed: u64) -> FleetSpec {
@@ -61,6 +63,7 @@ fn program(rng: &mut Rng, group: &str, name: &str) -> ProcessSpec {
         stopwaitsecs: *rng.pick(&[0, 1, 3, 10]),
         stopasgroup: *rng.pick(&[None, None, None, Some(true), Some(false)]),
         killasgroup: *rng.pick(&[None, None, None, Some(true), Some(false)]),
+        essential: rng.chance(4).then(|| *rng.pick(&[Essential::Daemon, Essential::Group])),
         socket: rng.chance(30).then(|| Arc::new(socket(rng))),
         refused: rng.chance(3).then(|| "not built yet".to_owned()),
         ..plain(group, name)

@@ -2,9 +2,10 @@
 //!
 //! `ROWS` sets a [`ProgramDraft`]; the per-process rows are applied again for each of its processes.
 
-use super::{Reload, Row, Scope, row};
+use super::{Reload, Row, Scope, own_row, row};
+use crate::config::diagnostic::quoted;
 use crate::config::value::{self, Converted, LogSetting, Value, boolean, byte_size, integer, octal};
-use crate::model::spec::{AutoRestart, LogTarget, Place, ProcessSpec, StreamSpec};
+use crate::model::spec::{AutoRestart, Essential, LogTarget, Place, ProcessSpec, StreamSpec};
 
 /// A program-like section while it is being read.
 #[derive(Clone)]
@@ -66,7 +67,7 @@ const LIVE: Reload = Reload::Live;
 const RESTART: Reload = Reload::Restart;
 
 /// The keys of a program.
-pub static ROWS: [Row<ProgramDraft>; 32] = [
+pub static ROWS: [Row<ProgramDraft>; 33] = [
     row("command", Scope::Instance, RESTART, "program and arguments, required", |d, v| {
         d.has_command = true;
         d.process.command = v.text.to_owned();
@@ -215,6 +216,15 @@ pub static ROWS: [Row<ProgramDraft>; 32] = [
     }),
     row("stdout_syslog", Scope::Instance, LIVE, "send its stdout to the system log too", |d, v| {
         d.process.stdout.syslog = boolean(v.text)?;
+        Ok(())
+    }),
+    own_row("essential", Scope::Section, LIVE, "what ends with it: daemon or group", |d, v| {
+        d.process.essential = match v.text.to_lowercase().as_str() {
+            "" => None,
+            "daemon" => Some(Essential::Daemon),
+            "group" => Some(Essential::Group),
+            _ => return Err(format!("{} is neither daemon nor group", quoted(v.text))),
+        };
         Ok(())
     }),
     row("stderr_syslog", Scope::Instance, LIVE, "send its stderr to the system log too", |d, v| {

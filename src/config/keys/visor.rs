@@ -1,4 +1,4 @@
-//! Rows of Visor's own keys: none is built yet, all are known by name.
+//! Rows of those of Visor's own keys that are not built yet: they are known by name.
 //!
 //! A key that protects or confines a program, or changes what kind of program it is, makes the program refuse
 //! to start until it is built: nobody runs unprotected or on the wrong host by surprise. A value that asks for
@@ -75,7 +75,7 @@ const fn idle(row: VisorRow, idle: &'static [&'static str]) -> VisorRow {
 const NO: &[&str] = &["no", "false", "off", "0"];
 
 /// The keys of a program and of `[program-default]`.
-static PROGRAM: [VisorRow; 126] = [
+static PROGRAM: [VisorRow; 125] = [
     // Identity.
     key("description", LIVE, "what the program is, for people"),
     key("alias", LIVE, "further names of the program"),
@@ -87,7 +87,6 @@ static PROGRAM: [VisorRow; 126] = [
     key("pidfile", RESTART, "where a forking program writes its pid"),
     key("remain_after_exit", LIVE, "a oneshot that ended well counts as running"),
     key("once_per", LIVE, "how often a oneshot runs"),
-    key("essential", LIVE, "its end stops the daemon or its group"),
     // Relations.
     key("requires", LIVE, "programs that must be ready before"),
     key("wants", LIVE, "programs that are started along"),

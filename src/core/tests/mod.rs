@@ -1,5 +1,6 @@
 //! One test per rule, by the file that holds the rule.
 
+mod essential;
 mod exit;
 mod fleet;
 mod requests;
