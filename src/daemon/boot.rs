@@ -24,6 +24,7 @@ use crate::logs::lines::Lines;
 use crate::logs::pool::Pool;
 use crate::logs::pump::Pump;
 use crate::logs::sink::SinkSpec;
+use crate::model::python::str_repr;
 use crate::model::spec::{DaemonSpec, MainLog, Settings};
 use crate::model::{Level, Pid};
 use crate::sys::ambient::Ambient;
@@ -115,7 +116,7 @@ fn first(mut link: Link, keeper: Pid, handed: &HandOver) -> Result<Box<Reactor>,
     }
     let became = drop_rights(&mut link, &settings)?;
     let as_whom = || Who::of(who.identity(), Ambient::real(), keeper.0);
-    let limits = raise_limits(&mut link, &settings)?;
+    let (limits, raised) = raise_limits(&mut link, &settings)?;
     let echo = settings.daemon.nodaemon && !settings.daemon.silent;
     let mut fleet = std::mem::take(&mut settings.fleet);
     let pool =
@@ -133,10 +134,8 @@ fn first(mut link: Link, keeper: Pid, handed: &HandOver) -> Result<Box<Reactor>,
     reactor.log_findings(&loaded);
     reactor.bind_sockets(*claim);
     reactor.config_state.files = loaded.files.len();
-    became.iter().for_each(|line| reactor.log(Level::Info, line));
-    if identity::is_root() && reactor.settings.daemon.user.is_none() {
-        reactor.log(Level::Critical, RUNS_AS_ROOT);
-    }
+    became.iter().chain(&raised).for_each(|line| reactor.log(Level::Info, line));
+    speak_of_root(&mut reactor);
     auto_logs::clean(&mut reactor);
     auto_logs::make(&mut reactor, &mut fleet);
     unbuilt::tell(&mut reactor, &fleet);
@@ -274,8 +273,9 @@ fn load(
 /// Becomes the user of `[supervisord] user=`, in the keeper as well; returns what to log.
 fn drop_rights(link: &mut Link, settings: &Settings) -> Result<Vec<String>, Refusal> {
     let Some(user) = &settings.daemon.user else { return Ok(Vec::new()) };
+    let done = vec![format!("Set uid to user {} succeeded", user.uid)];
     if user.uid == identity::uid() {
-        return Ok(Vec::new());
+        return Ok(done);
     }
     if !identity::is_root() {
         return Err(refuse(
@@ -291,28 +291,46 @@ fn drop_rights(link: &mut Link, settings: &Settings) -> Result<Vec<String>, Refu
     let become_user = Request::Become { uid: user.uid.into(), gid: user.gid.into() };
     link.send(become_user, vec![file.into()]);
     identity::become_user(user.uid, user.gid, &groups).map_err(failed)?;
-    Ok(vec![format!("Set uid to user {} succeeded", user.uid)])
+    Ok(done)
 }
 
-/// Raises the limits here and in the keeper; returns those that programs get.
-fn raise_limits(link: &mut Link, settings: &Settings) -> Result<Vec<(Limited, u64, u64)>, Refusal> {
+/// Says what running as root means; a container has no other user, often.
+fn speak_of_root(reactor: &mut Reactor) {
+    if !identity::is_root() {
+        return;
+    }
+    if reactor.settings.daemon.user.is_none() {
+        reactor.log(Level::Critical, RUNS_AS_ROOT);
+    }
+    let text = "visord runs as root, and programs without user= do too; it is made for ordinary users and needs no \
+                root: a daemon of each user's own does them no harm";
+    reactor.log(Level::Info, text);
+}
+
+/// Limits that programs get: soft and hard.
+type Limits = Vec<(Limited, u64, u64)>;
+
+/// Raises the limits here and in the keeper; returns those that programs get, and what to log.
+fn raise_limits(link: &mut Link, settings: &Settings) -> Result<(Limits, Vec<String>), Refusal> {
     let raises =
         limits::work_out(settings, identity::is_root()).map_err(|why| refuse(outcome::USAGE, &why))?;
-    for Raise { limited, own, .. } in &raises {
-        let failed = |e: io::Error| refuse(outcome::USAGE, &format!("cannot raise a limit: {e}"));
+    for raise in &raises {
+        let Raise { limited, own, .. } = raise;
+        let failed = |e: io::Error| refuse(outcome::USAGE, &limits::refused(settings, raise, &e));
         limited.set(own.0, own.1).map_err(failed)?;
         let resource = u64::from(*limited == Limited::Processes);
         link.send(Request::Limit { resource, soft: own.0, hard: own.1 }, Vec::new());
     }
     let differs = |raise: &&Raise| raise.own != raise.programs;
-    Ok(raises.iter().filter(differs).map(|r| (r.limited, r.programs.0, r.programs.1)).collect())
+    let of_programs = raises.iter().filter(differs).map(|r| (r.limited, r.programs.0, r.programs.1));
+    Ok((of_programs.collect(), raises.iter().filter_map(Raise::line).collect()))
 }
 
 /// What a reactor is put together from.
 pub(super) struct Parts {
     pub(super) settings: Settings,
     pub(super) options: Options,
-    pub(super) limits: Vec<(Limited, u64, u64)>,
+    pub(super) limits: Limits,
     pub(super) pool: Pool,
     pub(super) echo: bool,
     /// The environment of programs, where that is a login's.
@@ -436,7 +454,13 @@ fn enter_daemon_places(reactor: &mut Reactor) {
             Ok(file)
         });
         match opened {
-            Ok(file) => reactor.link.send(Request::Chdir, vec![file.into()]),
+            Ok(file) => {
+                reactor.link.send(Request::Chdir, vec![file.into()]);
+                reactor.log(
+                    Level::Info,
+                    &format!("set current directory: {}", str_repr(&directory.to_string_lossy())),
+                );
+            }
             Err(error) => {
                 let text = format!("can't chdir into {}: {error}", directory.display());
                 reactor.log(Level::Critical, &text);

@@ -7,6 +7,9 @@ use crate::sys::process::Limited;
 const OWN_FDS: u64 = 64;
 /// Descriptors per program in each process: stdin, stdout, stderr.
 const FDS_PER_PROGRAM: u64 = 3;
+/// What the limits are of, in words.
+const FILES: &str = "file descriptors";
+const PROCESSES: &str = "processes";
 
 /// A limit that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +20,30 @@ pub(super) struct Raise {
     pub(super) own: (u64, u64),
     /// What programs are to have.
     pub(super) programs: (u64, u64),
+    /// What the user's own limit is raised to, where it was lower than the configuration asks for.
+    pub(super) raised: Option<u64>,
+}
+
+impl Raise {
+    /// Returns the line that supervisord logs about it.
+    pub(super) fn line(&self) -> Option<String> {
+        self.raised.map(|soft| format!("Increased {} limit to {soft}", name(self.limited)))
+    }
+}
+
+fn name(limited: Limited) -> &'static str {
+    if limited == Limited::Files { "RLIMIT_NOFILE" } else { "RLIMIT_NPROC" }
+}
+
+/// Returns what to do when even root may not raise a limit, as in a container without CAP_SYS_RESOURCE.
+pub(super) fn refused(settings: &Settings, raise: &Raise, error: &std::io::Error) -> String {
+    let hard = raise.limited.get().map_or(0, |(_, hard)| hard);
+    let asked = |key, wanted: i64, of| refusal(key, u64::try_from(wanted).unwrap_or(0), of, hard);
+    match raise.limited {
+        Limited::Files if raise.raised.is_some() => asked("minfds", settings.daemon.minfds, FILES),
+        Limited::Processes => asked("minprocs", settings.daemon.minprocs, PROCESSES),
+        Limited::Files => format!("cannot raise RLIMIT_NOFILE to {} for all programs: {error}", raise.own.0),
+    }
 }
 
 /// Works out the limits from those in force; the error says what to do, as supervisord's does.
@@ -28,10 +55,10 @@ pub(super) fn work_out(settings: &Settings, root: bool) -> Result<Vec<Raise>, St
         Limited::Processes.get().map_err(|e| format!("cannot read the limit of processes: {e}"))?;
     let minfds = u64::try_from(settings.daemon.minfds).unwrap_or(0);
     let minprocs = u64::try_from(settings.daemon.minprocs).unwrap_or(0);
-    let asked_files = ask(Limited::Files, files, minfds, root)
-        .ok_or_else(|| refusal("minfds", minfds, "file descriptors", files.1))?;
+    let asked_files =
+        ask(Limited::Files, files, minfds, root).ok_or_else(|| refusal("minfds", minfds, FILES, files.1))?;
     let asked_processes = ask(Limited::Processes, processes, minprocs, root)
-        .ok_or_else(|| refusal("minprocs", minprocs, "processes", processes.1))?;
+        .ok_or_else(|| refusal("minprocs", minprocs, PROCESSES, processes.1))?;
     let own_files = ask(Limited::Files, asked_files.programs, need_fds, root).ok_or_else(|| {
         format!(
             "{count} programs need {count} x {FDS_PER_PROGRAM} + {OWN_FDS} = {need_fds} file descriptors, and the hard limit is {}: \
@@ -59,7 +86,8 @@ fn ask(limited: Limited, (soft, hard): (u64, u64), wanted: u64, root: bool) -> O
         () if root => (wanted, wanted),
         () => return None,
     };
-    Some(Raise { limited, own: (new_soft, new_hard), programs: (new_soft, new_hard) })
+    let raised = (new_soft != soft).then_some(new_soft);
+    Some(Raise { limited, own: (new_soft, new_hard), programs: (new_soft, new_hard), raised })
 }
 
 #[cfg(test)]

@@ -181,6 +181,7 @@ impl Reactor {
             Signal::HUP => self.reload(),
             Signal::USR2 => {
                 self.log(Level::Info, "received SIGUSR2 indicating log reopen request");
+                self.log(Level::Info, "supervisord logreopen");
                 self.disk.reopen_all();
             }
             Signal::USR1 => self.log(Level::Debug, "received SIGUSR1, which asks nothing of visord"),

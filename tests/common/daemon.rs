@@ -92,6 +92,12 @@ impl Setup {
         }
     }
 
+    /// Takes the place of a daemon that has ended.
+    pub(crate) fn inside(mut self, sandbox: Sandbox) -> Setup {
+        self.sandbox = sandbox;
+        self
+    }
+
     /// Adds lines to `[supervisord]`.
     pub(crate) fn main(mut self, lines: &str) -> Setup {
         self.main = format!("{}{lines}\n", self.main);

@@ -13,5 +13,6 @@ mod reactor_death;
 mod restarts;
 mod rotation;
 mod services;
+mod settings;
 mod stopping;
 mod upstream;
