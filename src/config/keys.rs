@@ -266,9 +266,38 @@ pub fn takes_any(kind: SectionKind) -> bool {
     matches!(kind, SectionKind::RpcInterface | SectionKind::CtlPlugin)
 }
 
+/// Keys of supervisord's Go port (ochinchina/supervisord), which supervisord itself ignores, and Visor's words for the
+/// same; a `*` stands for the rest of a name.
+static GO_PORT: [(&str, &str); 12] = [
+    ("envfiles", "env_file"),
+    ("restartpause", "restart_delay"),
+    ("pre_start_hook", "pre_start"),
+    ("pre_stop_hook", "pre_stop"),
+    ("restart_when_binary_changed", "watch"),
+    ("restart_directory_monitor", "watch"),
+    ("restart_file_pattern", "watch"),
+    ("restart_cmd_when_binary_changed", "watch_action"),
+    ("restart_cmd_when_file_changed", "watch_action"),
+    ("restart_signal_when_binary_changed", "watch_action"),
+    ("restart_signal_when_file_changed", "watch_action"),
+    ("liveness_check_*", "health"),
+];
+
+fn of_go_port(kind: SectionKind, name: &str) -> Option<&'static str> {
+    let covers = |known: &str| match known.strip_suffix('*') {
+        Some(stem) => name.starts_with(stem),
+        None => known == name,
+    };
+    let (_, own) = GO_PORT.iter().find(|(known, _)| covers(known))?;
+    of(kind).any(|key| key.name == *own).then_some(own)
+}
+
 /// Returns what to do about an unknown key: the key that was probably meant, or the section it belongs to.
 #[must_use]
 pub fn hint(kind: SectionKind, name: &str) -> Option<String> {
+    if let Some(own) = of_go_port(kind, name) {
+        return Some(format!("that is a key of supervisord's Go port; Visor's is `{own}`"));
+    }
     if let Some(found) = nearest(name, of(kind).map(|key| key.name)) {
         return Some(format!("did you mean `{found}`?"));
     }
@@ -324,6 +353,12 @@ mod tests {
         );
         assert_eq!(hint(SectionKind::Daemon, "startsecs").as_deref(), Some("it belongs into [program:x]"));
         assert_eq!(hint(SectionKind::Program, "colour"), None);
+        for (known, own) in GO_PORT {
+            let name = known.replace('*', "timeout");
+            assert_eq!(of_go_port(SectionKind::Program, &name), Some(own));
+            assert!(find(SectionKind::Program, &name).is_none(), "{name} needs no hint");
+        }
+        assert_eq!(of_go_port(SectionKind::Daemon, "envfiles"), None);
         assert_eq!(section_like("programm:web").as_deref(), Some("program:web"));
         assert_eq!(section_like("Supervisord").as_deref(), Some("supervisord"));
         assert_eq!(section_like("my-notes"), None);

@@ -111,6 +111,7 @@ pub fn load(request: &LoadRequest, host: &dyn Host) -> Loaded {
         None => request.defaults(host).spec,
     };
     let rpc_interfaces = servers::rpc_interfaces(&mut reader);
+    servers::tell_ctl_plugins(&mut reader);
     let defined = groups::read(&mut reader, &daemon.environment);
     let fleet = groups::collapse(&mut reader, &defined);
     let servers = servers::read(&mut reader);

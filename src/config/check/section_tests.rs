@@ -238,9 +238,15 @@ fn supervisorctl_is_read_from_the_main_file_and_never_stops_the_daemon() {
 fn python_code_is_told_and_left_out() {
     let text = "[supervisord]\n[rpcinterface:x]\nsupervisor.rpcinterface_factory=my.mod:make\n\
                 [eventlistener:e]\ncommand=e\nevents=TICK_5\nresult_handler=my:handler\n\
-                [eventlistener:f]\ncommand=e\nevents=TICK_5\nresult_handler=supervisor_stdout:event_handler\n";
-    let python = told(text).into_iter().filter(|line| line.contains("Python code")).count();
-    assert_eq!(python, 2);
+                [eventlistener:f]\ncommand=e\nevents=TICK_5\nresult_handler=supervisor_stdout:event_handler\n\
+                [ctlplugin:y]\nsupervisor.ctl_factory=my.ctl:make\n\
+                [rpcinterface:supervisor]\nsupervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n";
+    let told = told(text);
+    let python: Vec<&String> = told.iter().filter(|line| line.contains("Python code")).collect();
+    assert_eq!(python.len(), 3, "{told:?}");
+    for words in ["[rpcinterface:x] `my.mod:make` is", "[ctlplugin:y] `my.ctl:make` is"] {
+        assert!(python.iter().any(|line| line.contains(words)), "{python:?}");
+    }
     assert!(matches!(&settings(text).fleet.groups[1].kind,
         GroupKind::Listener { result_handler, .. } if result_handler == "supervisor_stdout:event_handler"));
 }

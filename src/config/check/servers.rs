@@ -1,11 +1,11 @@
 //! Control servers, `[supervisorctl]` and `[rpcinterface:x]` as settings.
 
 use super::reader::{Names, Reader};
-use crate::config::diagnostic::Diagnostic;
+use crate::config::diagnostic::{Diagnostic, quoted};
 use crate::config::document::Section;
 use crate::config::keys::servers::{
-    CTL_ROWS, INET_ROWS, InetDraft, LOGIN_ROWS, LoginDraft, RPC_FACTORY, RPC_ROWS, STOCK_RPC_FACTORY,
-    UNIX_ROWS, UnixDraft, ctl_defaults,
+    CTL_FACTORY, CTL_ROWS, INET_ROWS, InetDraft, LOGIN_ROWS, LoginDraft, RPC_FACTORY, RPC_ROWS,
+    STOCK_RPC_FACTORY, UNIX_ROWS, UnixDraft, ctl_defaults,
 };
 use crate::config::keys::{Scope, SectionKind, section_row};
 use crate::model::spec::{CtlSpec, RpcInterfaceSpec, ServerAddress, ServerSpec};
@@ -87,6 +87,7 @@ pub(in crate::config) fn rpc_interfaces(reader: &mut Reader<'_>) -> Vec<RpcInter
         if document.get(section, RPC_FACTORY).is_none() {
             reader.section_error(section, format!("no factory (say {RPC_FACTORY} = {STOCK_RPC_FACTORY})"));
         } else if good && factory != STOCK_RPC_FACTORY {
+            let factory = quoted(&factory);
             let what =
                 format!("{factory} is Python code, which cannot be run here: the interface is left out");
             reader.section_warning(section, what);
@@ -101,6 +102,18 @@ pub(in crate::config) fn rpc_interfaces(reader: &mut Reader<'_>) -> Vec<RpcInter
         interfaces.push(RpcInterfaceSpec { name: name.to_owned(), factory, extra });
     }
     interfaces
+}
+
+/// Names the `[ctlplugin:x]` sections: commands of theirs are unknown to our client.
+pub(in crate::config) fn tell_ctl_plugins(reader: &mut Reader<'_>) {
+    let document = reader.document;
+    let is_plugin = |section: &&Section| section.name.starts_with("ctlplugin:");
+    for section in document.sections().iter().filter(is_plugin) {
+        let factory =
+            document.get(section, CTL_FACTORY).map_or_else(|| "it".to_owned(), |entry| quoted(&entry.value));
+        let what = format!("{factory} is Python code, which cannot be run here: its commands are unknown");
+        reader.section_warning(section, what);
+    }
 }
 
 /// Returns the arguments of a factory: all other keys of its section.

@@ -131,14 +131,12 @@ pub static RPC_ROWS: [Row<String>; 1] =
         Ok(())
     })];
 
+/// The key that names the Python function behind commands of supervisorctl.
+pub const CTL_FACTORY: &str = "supervisor.ctl_factory";
+
 /// The key of `[ctlplugin:x]`, which only Python's supervisorctl can use.
-pub static CTL_PLUGIN_ROWS: [Row<String>; 1] = [row(
-    "supervisor.ctl_factory",
-    Scope::Environment,
-    Reload::Live,
-    "Python factory of the plug-in",
-    |d, v| {
+pub static CTL_PLUGIN_ROWS: [Row<String>; 1] =
+    [row(CTL_FACTORY, Scope::Environment, Reload::Live, "Python factory of the plug-in", |d, v| {
         v.text.clone_into(d);
         Ok(())
-    },
-)];
+    })];
