@@ -7,6 +7,7 @@ mod raw;
 mod reload;
 mod sockets;
 mod verbs;
+mod way_back;
 
 #[test]
 fn the_manual_of_the_interface_names_every_endpoint() {

@@ -115,40 +115,51 @@ here = pathlib.Path(__file__).parent
 app = Celery('tasks', broker='redis+socket://%s/redis.sock' % here)
 app.conf.broker_connection_retry_on_startup = True
 @app.task
-def slow():
-    (here / 'task.started').write_text('')
+def slow(name):
+    (here / (name + '.started')).write_text('')
     time.sleep(4)
-    (here / 'task.done').write_text('')
+    (here / (name + '.done')).write_text('')
 ";
 
+/// Gives the worker a task, and waits until it works on it.
+fn begin_task(sandbox: &Sandbox, celery: &str, name: &str) {
+    let arguments = format!("[\"{name}\"]");
+    let words = ["-A", "tasks", "call", "tasks.slow", "--args", &arguments];
+    let call = sandbox.command(celery).args(words).output().expect("celery call");
+    assert!(call.status.success(), "{call:?}");
+    let started = || sandbox.path(&format!("{name}.started")).exists().then_some(());
+    wait::until(LONG, "the task to begin", started);
+}
+
+fn assert_done(sandbox: &Sandbox, name: &str) {
+    let is_done = sandbox.path(&format!("{name}.done")).exists();
+    assert!(is_done, "{name} was cut off:\n{}", sandbox.read("celery.log"));
+}
+
 #[test]
-fn a_running_celery_task_is_finished_when_the_daemon_stops() {
+fn a_running_celery_task_is_finished_when_everything_restarts_and_when_the_daemon_stops() {
     let (Some(redis), Some(celery)) = (need::tool("redis-server"), need::venv("celery")) else { return };
     let setup = Setup::new("celery");
     setup.sandbox.write("tasks.py", TASKS);
     let celery = celery.display().to_string();
+    // redis goes last: its priority is the lower one.
     let worker = format!(
-        "[program:celery]\ncommand={celery} -A tasks worker --concurrency=2 --loglevel=info\nstopwaitsecs=60\nstartsecs=2\n\
+        "[program:celery]\ncommand={celery} -A tasks worker --concurrency=2 --loglevel=info\nstopwaitsecs=600\nstartsecs=2\n\
          redirect_stderr=true\nstdout_logfile=%(here)s/celery.log\n"
     );
     let redis = redis_section(&setup.sandbox, &redis);
     let mut daemon = setup.start(&(redis + &worker));
-    daemon.wait_running("celery");
-    let call = daemon
-        .sandbox
-        .command(&celery)
-        .args(["-A", "tasks", "call", "tasks.slow"])
-        .output()
-        .expect("celery call");
-    assert!(call.status.success(), "{call:?}");
-    wait::until(LONG, "the task to begin", || daemon.sandbox.path("task.started").exists().then_some(()));
+    let entered = "success: celery entered RUNNING state";
+    let first = daemon.wait_for(entered);
+    begin_task(&daemon.sandbox, &celery, "restarted");
+    daemon.signal(Signal::SIGHUP);
+    let stopped = daemon.wait_long(first, Duration::from_secs(60), "stopped: celery (exit status 0)");
+    assert_done(&daemon.sandbox, "restarted");
 
+    daemon.wait_after(stopped, entered);
+    begin_task(&daemon.sandbox, &celery, "stopped");
     daemon.signal(Signal::SIGTERM);
     daemon.wait_exit(Duration::from_secs(60));
-    assert!(
-        daemon.sandbox.path("task.done").exists(),
-        "the task was cut off:\n{}",
-        daemon.sandbox.read("celery.log")
-    );
+    assert_done(&daemon.sandbox, "stopped");
     assert!(daemon.sandbox.processes().is_empty(), "left behind: {:?}", daemon.sandbox.processes());
 }
