@@ -163,8 +163,12 @@ impl Account {
 
     /// Waits until a program runs, and returns its pid.
     pub(super) fn running(&self, name: &str) -> i32 {
-        self.ok(&["wait", name, "--timeout", "30s"]);
-        self.pid(name)
+        wait::until(LONG, &format!("{name} to run"), || {
+            let is_up = self.told(&["status", name]).1.contains("RUNNING");
+            // It may have ended between the two questions.
+            let (code, out, _) = self.told(&["pid", name]);
+            (is_up && code == 0).then(|| out.trim().parse().expect("a pid"))
+        })
     }
 
     /// The pid of a program.

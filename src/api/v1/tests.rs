@@ -16,6 +16,7 @@ fn a_process_has_the_documented_fields() {
         "group": "g", "name": "p", "namespec": "g:p", "state": "RUNNING", "statecode": 20, "pid": 1,
         "description": "pid 1, uptime 0:00:02", "started_unix": 1.5, "stopped_unix": 0.0, "uptime_ms": 2000,
         "exit": {"text": "exit status 1", "code": 1}, "expected": false, "spawn_error": "", "attempts": 0,
+        "start_refused": "", "restarts": 2, "previous_exit": {"text": "exit status 7", "code": 7},
         "retry_in_ms": null, "left_overs": 0, "wanted": true, "cause": "words", "actor": "client:0",
         "autostart": true, "stdout_log": "/x", "stderr_log": null, "command": "x y", "directory": null,
         "config_file": "/c", "config_line": 3, "refused": null,
