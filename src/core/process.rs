@@ -51,8 +51,8 @@ pub struct Process {
     pub(super) restarts: u32,
     /// How the run before this one ended, where this one was started because of that.
     pub(super) previous: Option<ExitStatus>,
-    /// Why a start that was asked for changed nothing; empty since the next one that did. It is not stored: who
-    /// asked was told.
+    /// Why a start that was asked for changed nothing; empty since the next one that did. It is lost
+    /// with a reactor that dies: who asked was told.
     pub(super) start_refused: String,
 }
 

@@ -90,6 +90,8 @@ struct Memory {
     requests: Vec<(ProcessId, RequestId, u64, Awaited)>,
     #[serde(default)]
     sockets: Vec<(String, Shared)>,
+    #[serde(default)]
+    refused_starts: Vec<(ProcessId, String)>,
 }
 
 impl Snapshot {
@@ -152,6 +154,10 @@ impl Core {
             let request = |w: &Waiter| (*id, w.id, actor_code(w.actor), w.awaited);
             process.waiters.iter().map(request).collect()
         };
+        let refused = |(id, process): (&ProcessId, &Process)| {
+            let why = &process.start_refused;
+            (!why.is_empty()).then(|| (*id, why.clone()))
+        };
         let closing = self.closing.as_ref();
         Snapshot {
             header: self.header(),
@@ -165,6 +171,7 @@ impl Core {
                 closing_actor: actor_code(closing.map_or(Actor::Policy, |closing| closing.actor)),
                 requests: self.table.iter().flat_map(waiting).collect(),
                 sockets: self.sockets_asked_for(),
+                refused_starts: self.table.iter().filter_map(refused).collect(),
             }),
         }
     }
@@ -295,6 +302,11 @@ impl Core {
         for (process, id, actor, awaited) in memory.requests {
             if let Some(process) = self.table.get_mut(&process) {
                 process.waiters.push(Waiter { id, actor: actor_from_code(actor), awaited });
+            }
+        }
+        for (process, why) in memory.refused_starts {
+            if let Some(process) = self.table.get_mut(&process) {
+                process.start_refused = why;
             }
         }
     }
