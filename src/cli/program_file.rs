@@ -79,6 +79,8 @@ fn quoted(word: &str) -> Result<String, String> {
             '%' => text.push_str("%%"),
             // Quotation marks do not keep a comment from beginning behind a blank, but they can stand between.
             ';' | '#' if previous.is_whitespace() => text.extend(["''", &letter.to_string()]),
+            // supervisord replaces `%(here)s` in files that are included, whatever stands before it.
+            '(' if previous == '%' => text.push_str("''("),
             other => text.push(other),
         }
         previous = letter;
@@ -93,6 +95,7 @@ fn bare(value: &str) -> Result<String, &'static str> {
     });
     match () {
         () if value.contains(['\n', '\r', '\0']) => Err("it has a line break"),
+        () if value.contains("%(here)s") => Err("supervisord would put a directory in the place of %(here)s"),
         () if begins_comment => Err("a blank before ; or # begins a comment"),
         () if value.trim() != value => Err("it begins or ends with a blank"),
         () => Ok(value.replace('%', "%%")),
@@ -184,6 +187,7 @@ environment=PATH=\"/a:/b\"
             ("100%", "'100%%'"),
             ("a ;b #c", "'a '';b '';c'".replacen(";c", "#c", 1).as_str()),
             ("#x", "'#x'"),
+            ("%(here)s", "'%%''(here)s'"),
         ] {
             assert_eq!(quoted(word).as_deref(), Ok(written));
         }
@@ -197,6 +201,7 @@ environment=PATH=\"/a:/b\"
             ("A", "\"x"),
             ("A", "a ;b"),
             ("A", "a\nb"),
+            ("A", "%(here)s"),
             ("1A", "x"),
             ("", "x"),
             ("A-B", "x"),
