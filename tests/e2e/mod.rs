@@ -1,6 +1,7 @@
 //! What visord promises, each promise shown on real programs.
 
 mod child;
+mod container;
 mod crowd;
 mod fcgi;
 mod freezing;
