@@ -206,8 +206,9 @@ impl Core {
 
     /// Does what became possible: later groups of a shutdown or an update, starts that were queued.
     fn go_on(&mut self) {
-        self.end_with_essential();
         self.update_on();
+        // Also what an update has just brought may be essential and must not run.
+        self.end_with_essential();
         self.close_on();
         self.report_closing();
         self.pump();
