@@ -46,7 +46,8 @@ pub(super) fn processes(session: &Session, reply: &Reply, manner: Manner) -> Out
     } else {
         results.results.iter().for_each(|result| tell(&session.screen, result, manner));
         if let Some(failed) = results.results.iter().find(|result| is_start_failure(result.status)) {
-            session.screen.message(&format!("see why: visorctl why {}", failed.namespec));
+            let command = session.command(&format!("why {}", failed.namespec));
+            session.screen.message(&format!("see why: {command}"));
         }
     }
     Ok(code(&results.results, manner))

@@ -12,7 +12,7 @@ use crate::model::Signal;
 use crate::sys::ambient::Ambient;
 use crate::sys::signals::SignalPipe;
 use std::cell::OnceCell;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// The longest wait for a daemon that is there and has no socket: another command is starting it at this moment, or
@@ -124,6 +124,20 @@ impl Session {
         self.config.is_some() || self.socket.is_some()
     }
 
+    /// Returns a command of this client that is to be typed, for the same daemon: words as `why web`.
+    #[must_use]
+    pub fn command(&self, words: &str) -> String {
+        let of = |option: &str, path: &Path| match quote(&path.display().to_string()) {
+            Some(path) => format!("visorctl {option} {path} {words}"),
+            None => format!("visorctl {words}"),
+        };
+        match (&self.socket, &self.config) {
+            (Some(socket), _) => of("--socket", socket),
+            (None, Some(file)) => of("-c", file),
+            (None, None) => format!("visorctl {words}"),
+        }
+    }
+
     /// Returns the problem of having no daemon, with the command that helps.
     #[must_use]
     pub fn absent(&self, unreachable: &Unreachable) -> Problem {
@@ -183,6 +197,16 @@ fn await_socket(places: &Places, timeout: Duration) -> Result<Connection, Unreac
     }
 }
 
+/// Returns a word as a shell takes it; nothing where it cannot be shown as it is.
+fn quote(word: &str) -> Option<String> {
+    let is_plain = |letter: char| letter.is_alphanumeric() || "/._-+,:@%".contains(letter);
+    match word {
+        word if word.chars().any(char::is_control) => None,
+        word if !word.is_empty() && word.chars().all(is_plain) => Some(word.to_owned()),
+        word => Some(format!("'{}'", word.replace('\'', "'\\''"))),
+    }
+}
+
 fn refuse_in_batch_job(here: bool) -> Result<(), Problem> {
     let job = BATCH_VARIABLES.iter().find(|name| std::env::var_os(name).is_some());
     match job {
@@ -193,5 +217,22 @@ fn refuse_in_batch_job(here: bool) -> Result<(), Problem> {
             ),
         )),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_to_type_is_for_the_same_daemon() {
+        let session = |config: Option<&str>, socket: Option<&str>| {
+            Session::new(config.map(PathBuf::from), socket.map(PathBuf::from)).command("why web")
+        };
+        assert_eq!(session(None, None), "visorctl why web");
+        assert_eq!(session(Some("/etc/v.conf"), None), "visorctl -c /etc/v.conf why web");
+        assert_eq!(session(Some("it's my.conf"), None), r"visorctl -c 'it'\''s my.conf' why web");
+        assert_eq!(session(Some("/etc/v.conf"), Some("/s")), "visorctl --socket /s why web");
+        assert_eq!(session(Some("\u{1b}[2J"), None), "visorctl why web");
     }
 }

@@ -416,8 +416,14 @@ fn wait_for_main_log(reactor: &mut Reactor) -> Result<(), Refusal> {
     loop {
         for event in reactor.disk.drain() {
             if let Event::Opened { result, .. } = event {
-                return result
-                    .map_err(|why| refuse(outcome::SYSTEM, &format!("cannot open the activity log: {why}")));
+                return result.map_err(|why| {
+                    let log = match &reactor.settings.daemon.logfile {
+                        MainLog::File(path) => path.display().to_string(),
+                        MainLog::Syslog => "syslog".to_owned(),
+                    };
+                    let text = format!("cannot open the activity log {log}: {why} (logfile= names it)");
+                    refuse(outcome::SYSTEM, &text)
+                });
             }
         }
         let _ = reactor.poll.poll(&mut events, None);

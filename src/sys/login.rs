@@ -25,7 +25,7 @@ pub const DEADLINE: Duration = Duration::from_secs(3);
 pub const OUTPUT_MAX_BYTES: usize = 4 * 1024 * 1024;
 
 /// The search path of a login without any file of its own.
-const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
+pub const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
 
 /// Tells files of the login shell that nobody is there to look.
 const MARK_VARIABLE: &str = "VISOR_LOGIN";

@@ -84,7 +84,7 @@ fn write_file(args: &Args, ambient: &Ambient) -> Result<PathBuf, Problem> {
     let usage = |text: String| Problem::usage(format!("error: {text}"));
     program_file::check_name(&args.name).map_err(usage)?;
     let directory = directory(args).map_err(usage)?;
-    let caller = std::env::var("PATH").unwrap_or_default();
+    let caller = std::env::var("PATH").unwrap_or_else(|_| login::PATH.to_owned());
     let words = words(args, &directory, &caller).map_err(usage)?;
     let environment = environment(args, ambient, &caller).map_err(usage)?;
     let draft = Draft { name: &args.name, words: &words, directory: &directory, environment: &environment };

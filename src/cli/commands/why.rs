@@ -43,7 +43,9 @@ pub fn run(args: &Args, session: &Session) -> Outcome {
     let mut values = Vec::new();
     for process in status.processes.iter().filter(asked) {
         let logs = logs(&mut connection, process);
-        let explanation = explain(process, &circumstances(&logs));
+        let mut explanation = explain(process, &circumstances(&logs));
+        // Texts are for the user's own daemon.
+        explanation.finding.next = explanation.finding.next.replace("visorctl ", &session.command(""));
         if args.json {
             values.push(value(process, &logs, &explanation));
         } else {
