@@ -26,7 +26,7 @@ use crate::logs::pump::Pump;
 use crate::logs::sink::SinkSpec;
 use crate::model::python::str_repr;
 use crate::model::spec::{DaemonSpec, MainLog, Settings};
-use crate::model::{Level, Pid};
+use crate::model::{Level, Pid, getopt};
 use crate::sys::ambient::Ambient;
 use crate::sys::host::RealHost;
 use crate::sys::process::Limited;
@@ -177,7 +177,7 @@ fn detach(link: &mut Link) -> Refusal {
 fn parse_options() -> Result<Options, Refusal> {
     let words = super::user_words();
     let program = words.first().map_or("visord", String::as_str);
-    let name = options::base_name(program);
+    let name = getopt::base_name(program);
     match options::parse(words.get(1..).unwrap_or_default()) {
         Ok(options) if options.help => {
             print!("{}", options::help(program));

@@ -12,6 +12,7 @@
 use crate::config::LoadRequest;
 use crate::config::search::{Search, search};
 use crate::model::Host;
+use crate::model::getopt::{Given, Shape, base_name, cut};
 use crate::model::spec::XdgRoots;
 use std::path::{Path, PathBuf};
 
@@ -110,27 +111,22 @@ impl Options {
     }
 }
 
-/// A word of the command line, cut by the rules of `getopt`.
-struct Given {
-    row: &'static Row,
-    /// As typed, with its dashes and without its value.
-    typed: String,
-    value: String,
-}
-
 /// Reads the words after the program's name. Help and version end the reading where they stand, as upstream
 /// acts on them at once.
 ///
 /// # Errors
 /// The text for the user, without `Error: `.
 pub fn parse(words: &[String]) -> Result<Options, String> {
-    let (given, rest) = cut(words)?;
+    let shapes =
+        ROWS.each_ref().map(|row| Shape { short: row.short, long: row.long, has_value: row.value.is_some() });
+    let (given, rest) = cut(words, &shapes)?;
     if !rest.is_empty() {
         return Err(format!("positional arguments are not supported: {}", rest.join(" ")));
     }
     let mut options = Options::default();
     let mut seen: Vec<&'static str> = Vec::new();
-    for Given { row, typed, value } in given {
+    for Given { index, typed, value } in given {
+        let row = &ROWS[index];
         let repeatable = matches!(row.effect, Effect::Help | Effect::Version | Effect::Nothing);
         if !repeatable && seen.contains(&row.long) {
             return Err(format!("conflicting command line option '{typed}'"));
@@ -148,77 +144,6 @@ pub fn parse(words: &[String]) -> Result<Options, String> {
     options.nodaemon = options.overrides.iter().any(|(key, _)| *key == "nodaemon");
     options.silent = options.overrides.iter().any(|(key, _)| *key == "silent");
     Ok(options)
-}
-
-/// Cuts the words into options and what follows them.
-fn cut(words: &[String]) -> Result<(Vec<Given>, &[String]), String> {
-    let mut given = Vec::new();
-    let mut rest = words;
-    while let Some((word, after)) = rest.split_first() {
-        if word == "-" || !word.starts_with('-') {
-            break;
-        }
-        rest = after;
-        if word == "--" {
-            break;
-        }
-        rest = match word.strip_prefix("--") {
-            Some(long) => cut_long(long, rest, &mut given)?,
-            None => cut_short(&word[1..], rest, &mut given)?,
-        };
-    }
-    Ok((given, rest))
-}
-
-/// Cuts `name` or `name=value`; a name may be abbreviated as long as it is told apart.
-fn cut_long<'w>(word: &str, rest: &'w [String], given: &mut Vec<Given>) -> Result<&'w [String], String> {
-    let (name, attached) = match word.split_once('=') {
-        Some((name, value)) => (name, Some(value.to_owned())),
-        None => (word, None),
-    };
-    let candidates: Vec<&'static Row> =
-        ROWS.iter().filter(|row| !row.long.is_empty() && row.long.starts_with(name)).collect();
-    let row = match candidates.iter().find(|row| row.long == name).or(candidates.first()) {
-        None => return Err(format!("option --{name} not recognized")),
-        Some(row) if row.long != name && candidates.len() > 1 => {
-            return Err(format!("option --{name} not a unique prefix"));
-        }
-        Some(row) => *row,
-    };
-    let typed = format!("--{}", row.long);
-    let (value, rest) = match (row.value.is_some(), attached) {
-        (false, Some(_)) => return Err(format!("option {typed} must not have an argument")),
-        (false, None) => (String::new(), rest),
-        (true, Some(value)) => (value, rest),
-        (true, None) => take_value(&typed, rest)?,
-    };
-    given.push(Given { row, typed, value });
-    Ok(rest)
-}
-
-/// Cuts the letters of one word; the first one that takes a value takes what follows it.
-fn cut_short<'w>(word: &str, rest: &'w [String], given: &mut Vec<Given>) -> Result<&'w [String], String> {
-    let mut letters = word.chars();
-    while let Some(letter) = letters.next() {
-        let row = ROWS.iter().find(|row| row.short == Some(letter));
-        let row = row.ok_or_else(|| format!("option -{letter} not recognized"))?;
-        let typed = format!("-{letter}");
-        if row.value.is_none() {
-            given.push(Given { row, typed, value: String::new() });
-            continue;
-        }
-        let attached = letters.as_str();
-        let (value, rest) =
-            if attached.is_empty() { take_value(&typed, rest)? } else { (attached.to_owned(), rest) };
-        given.push(Given { row, typed, value });
-        return Ok(rest);
-    }
-    Ok(rest)
-}
-
-fn take_value<'w>(typed: &str, rest: &'w [String]) -> Result<(String, &'w [String]), String> {
-    let (value, rest) = rest.split_first().ok_or_else(|| format!("option {typed} requires argument"))?;
-    Ok((value.clone(), rest))
 }
 
 /// Returns the help text for the program as it was called.
@@ -240,12 +165,6 @@ pub fn help(program: &str) -> String {
 
 /// The name under which everything is as supervisord does it.
 const SUPERVISORD: &str = "supervisord";
-
-/// Returns the last part of the path that a program was called by.
-#[must_use]
-pub fn base_name(program: &str) -> &str {
-    Path::new(program).file_name().and_then(|name| name.to_str()).unwrap_or("visord")
-}
 
 /// Returns the configuration to use: the one named, or the first that is found where supervisord looks.
 ///

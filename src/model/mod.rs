@@ -5,6 +5,7 @@
 
 pub mod detach;
 pub mod exit;
+pub mod getopt;
 pub mod host;
 pub mod id;
 pub mod instance;
