@@ -3,14 +3,14 @@
 //! Knows the framing of HTTP and the shape of errors, not what is asked. Example:
 //! `connection.post::<v1::Results>(v1::path::START, &v1::Names::default(), &mut wait)`.
 
+use super::address::{Address, Socket};
 use super::{Failure, Stream, Wait};
-use crate::api::http::ResponseParser;
 use crate::api::http::reply::JSON;
+use crate::api::http::{ResponseHead, ResponseParser};
 use crate::api::v1;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io::{self, Read, Write};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,7 @@ const READ_BYTES: usize = 64 * 1024;
 /// A connection to a daemon of ours.
 #[derive(Debug)]
 pub struct Connection {
-    stream: UnixStream,
+    stream: Socket,
     path: PathBuf,
 }
 
@@ -40,11 +40,20 @@ pub struct Reply {
 }
 
 impl Connection {
-    pub(super) fn new(stream: UnixStream, path: PathBuf) -> Connection {
-        Connection { stream, path }
+    pub(super) fn new(stream: impl Into<Socket>, path: PathBuf) -> Connection {
+        Connection { stream: stream.into(), path }
     }
 
-    /// Returns the socket it leads to.
+    /// Connects to an address.
+    ///
+    /// # Errors
+    /// As [`Address::connect`].
+    pub fn to(address: &Address) -> io::Result<Connection> {
+        let path = if let Address::Unix(path) = address { path.clone() } else { address.host().into() };
+        Ok(Connection::new(address.connect()?, path))
+    }
+
+    /// Returns the socket it leads to; of another machine: its host and port.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -109,6 +118,37 @@ impl Connection {
         Ok(Stream::new(self.stream, parser))
     }
 
+    /// Sends a request that is written out, and returns its whole answer, which may say no.
+    ///
+    /// # Errors
+    /// See [`Failure`].
+    pub fn exchange(
+        &mut self,
+        request: &[u8],
+        wait: &mut Wait<'_>,
+    ) -> Result<(ResponseHead, Vec<u8>), Failure> {
+        self.send_all(request)?;
+        let mut parser = ResponseParser::new(false);
+        self.finish(&mut parser, wait, Instant::now())?;
+        let body = parser.take_body();
+        parser.into_head().map(|head| (head, body)).ok_or_else(no_answer)
+    }
+
+    /// Sends a request that is written out, and returns its answer as it comes, which may say no.
+    ///
+    /// # Errors
+    /// See [`Failure`].
+    pub fn begin(mut self, request: &[u8], wait: &mut Wait<'_>) -> Result<(ResponseHead, Stream), Failure> {
+        self.send_all(request)?;
+        let (mut parser, since) = (ResponseParser::new(false), Instant::now());
+        loop {
+            self.receive(&mut parser, wait, since)?;
+            if let Some(head) = parser.head() {
+                return Ok((head.clone(), Stream::new(self.stream, parser)));
+            }
+        }
+    }
+
     /// Waits until the daemon closes the connection, which it does at the latest when it ends.
     ///
     /// # Errors
@@ -145,8 +185,12 @@ impl Connection {
         } else {
             request.extend_from_slice(b"\r\n");
         }
+        self.send_all(&request)
+    }
+
+    fn send_all(&mut self, request: &[u8]) -> Result<(), Failure> {
         self.stream.set_write_timeout(Some(SEND_TIMEOUT))?;
-        match self.stream.write_all(&request) {
+        match self.stream.write_all(request) {
             // It may have answered before it closed: that answer is worth more than our error.
             Ok(()) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -161,17 +205,27 @@ impl Connection {
         wait: &mut Wait<'_>,
         since: Instant,
     ) -> Result<Reply, Failure> {
+        self.finish(&mut parser, wait, since)?;
+        let status = parser.head().map_or(0, |head| head.status);
+        let reply = Reply { status, body: parser.take_body() };
+        if status >= 400 { Err(refusal(&reply)) } else { Ok(reply) }
+    }
+
+    fn finish(
+        &mut self,
+        parser: &mut ResponseParser,
+        wait: &mut Wait<'_>,
+        since: Instant,
+    ) -> Result<(), Failure> {
         while !parser.is_done() {
-            self.receive(&mut parser, wait, since)?;
+            self.receive(parser, wait, since)?;
             if parser.body_len() > REPLY_BYTES_MAX {
                 return Err(Failure::NotUnderstood(format!(
                     "the answer is larger than {REPLY_BYTES_MAX} bytes"
                 )));
             }
         }
-        let status = parser.head().map_or(0, |head| head.status);
-        let reply = Reply { status, body: parser.take_body() };
-        if status >= 400 { Err(refusal(&reply)) } else { Ok(reply) }
+        Ok(())
     }
 
     fn receive(
@@ -183,9 +237,7 @@ impl Connection {
         wait.readable(&self.stream, since)?;
         let mut buffer = vec![0; READ_BYTES];
         match self.stream.read(&mut buffer) {
-            Ok(0) if parser.head().is_none() => {
-                Err(Failure::Lost("it was closed without an answer".to_owned()))
-            }
+            Ok(0) if parser.head().is_none() => Err(no_answer()),
             Ok(0) => Ok(parser.close()?),
             Ok(count) => Ok(parser.feed(&buffer[..count])?),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
@@ -200,6 +252,10 @@ impl Connection {
 /// When it is something else.
 pub fn parse<T: DeserializeOwned>(reply: &Reply) -> Result<T, Failure> {
     serde_json::from_slice(&reply.body).map_err(|error| Failure::NotUnderstood(error.to_string()))
+}
+
+fn no_answer() -> Failure {
+    Failure::Lost("it was closed without an answer".to_owned())
 }
 
 fn refusal(reply: &Reply) -> Failure {

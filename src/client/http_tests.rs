@@ -3,6 +3,7 @@
 use super::*;
 use crate::api::http::{Limits, RequestParser};
 use crate::client::wait::ANSWER_TIMEOUT;
+use std::os::unix::net::UnixStream;
 use std::thread::{self, JoinHandle};
 
 /// Answers each request with the next text of the script, then closes; returns what was asked.

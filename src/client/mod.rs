@@ -12,6 +12,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod address;
 pub mod failure;
 pub mod find;
 pub mod http;
@@ -19,6 +20,7 @@ pub mod launch;
 pub mod stream;
 pub mod wait;
 
+pub use address::Address;
 pub use failure::Failure;
 pub use find::{Places, Unreachable};
 pub use http::Connection;

@@ -3,10 +3,10 @@
 //! Example: several streams are polled together, and [`Stream::read`] gives what one of them has.
 
 use super::Failure;
+use super::address::Socket;
 use crate::api::http::ResponseParser;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::net::UnixStream;
 
 /// How much is read at once, in bytes.
 const READ_BYTES: usize = 64 * 1024;
@@ -14,7 +14,7 @@ const READ_BYTES: usize = 64 * 1024;
 /// A log or a sequence of events, as it comes.
 #[derive(Debug)]
 pub struct Stream {
-    socket: UnixStream,
+    socket: Socket,
     parser: ResponseParser,
     has_ended: bool,
 }
@@ -26,7 +26,7 @@ impl AsFd for Stream {
 }
 
 impl Stream {
-    pub(super) fn new(socket: UnixStream, parser: ResponseParser) -> Stream {
+    pub(super) fn new(socket: Socket, parser: ResponseParser) -> Stream {
         let has_ended = parser.is_done();
         Stream { socket, parser, has_ended }
     }

@@ -11,6 +11,8 @@ use super::{HEAD_BYTES_MAX, HEADERS_MAX, Headers, HttpError, Version, head_end};
 pub struct ResponseHead {
     /// The status, 200 when all is well.
     pub status: u16,
+    /// The words behind the status, for people.
+    pub reason: String,
     /// The headers.
     pub headers: Headers,
     /// Whether another request may be sent on the same connection.
@@ -53,6 +55,12 @@ impl ResponseParser {
     #[must_use]
     pub fn head(&self) -> Option<&ResponseHead> {
         self.head.as_ref()
+    }
+
+    /// Returns the head, when nothing more of the response is wanted.
+    #[must_use]
+    pub fn into_head(self) -> Option<ResponseHead> {
+        self.head
     }
 
     /// Takes what there is of the body so far.
@@ -118,6 +126,7 @@ impl ResponseParser {
             return Err(HttpError::Malformed("the head ends in its middle"));
         }
         let status = parsed.code.unwrap_or(0);
+        let reason = parsed.reason.unwrap_or_default().to_owned();
         let version = Version::of_minor(parsed.version);
         let headers = Headers::of(parsed.headers);
         self.buffer.drain(..end);
@@ -137,7 +146,7 @@ impl ResponseParser {
             }
         };
         let keep_alive = headers.keep_alive(version) && !matches!(self.place, Place::UntilClose);
-        self.head = Some(ResponseHead { status, headers, keep_alive });
+        self.head = Some(ResponseHead { status, reason, headers, keep_alive });
         Ok(())
     }
 
