@@ -17,6 +17,7 @@ pub mod failure;
 pub mod find;
 pub mod http;
 pub mod launch;
+pub mod rpc;
 pub mod stream;
 pub mod wait;
 
@@ -24,5 +25,6 @@ pub use address::Address;
 pub use failure::Failure;
 pub use find::{Places, Unreachable};
 pub use http::Connection;
+pub use rpc::{Login, Rpc, RpcFailure};
 pub use stream::Stream;
 pub use wait::Wait;
