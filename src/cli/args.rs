@@ -1,6 +1,7 @@
 //! The command line of `visorctl`: verbs and where each is carried out.
 
-use super::{Outcome, Session, commands, exit, output};
+use super::{Outcome, Session, commands, exit, output, supervisorctl};
+use crate::model::getopt::base_name;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -62,6 +63,10 @@ verbs! {
 /// Runs the client and returns its exit code, one of [`exit`].
 #[must_use]
 pub fn main() -> i32 {
+    let words: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    if words.first().is_some_and(|program| base_name(program) == supervisorctl::NAME) {
+        return supervisorctl::main(&words);
+    }
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => return refuse(&error),

@@ -17,6 +17,7 @@ mod problem;
 mod program_file;
 mod report;
 mod session;
+pub mod supervisorctl;
 mod survival;
 mod table;
 mod waiting;
