@@ -29,6 +29,7 @@ pub mod keys;
 mod load;
 pub mod ownership;
 pub mod path;
+pub mod sample;
 pub mod search;
 pub mod value;
 mod xdg;

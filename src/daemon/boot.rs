@@ -183,6 +183,10 @@ fn parse_options() -> Result<Options, Refusal> {
             print!("{}", options::help(program));
             Err(Refusal::Exit(outcome::OK))
         }
+        Ok(options) if options.print_config => {
+            print!("{}", config::sample::TEXT);
+            Err(Refusal::Exit(outcome::OK))
+        }
         Ok(options) if options.version => {
             println!(
                 "{}",

@@ -33,9 +33,13 @@ mod store;
 mod sweep;
 mod unbuilt;
 
+use crate::config;
 use crate::keeper;
-use crate::model::Pid;
+use crate::model::{Pid, getopt};
 use crate::sys::fd;
+
+/// The name under which a configuration to begin with is printed, and nothing else done.
+const ECHO_NAME: &str = "echo_supervisord_conf";
 
 /// First word of the command line of a keeper that takes the place of a lost one.
 const REPLACE_WORD: &str = "--visor-replace-keeper";
@@ -43,6 +47,11 @@ const REPLACE_WORD: &str = "--visor-replace-keeper";
 /// Runs the daemon and returns its exit code (`outcome.rs` has the table).
 #[must_use]
 pub fn main() -> i32 {
+    let program = std::env::args_os().next().unwrap_or_default();
+    if getopt::base_name(&program.to_string_lossy()) == ECHO_NAME {
+        print!("{}", config::sample::TEXT);
+        return outcome::OK;
+    }
     let words: Vec<_> = std::env::args_os().skip(1).take(3).collect();
     if words.first().is_some_and(|word| word == REPLACE_WORD) {
         let number = |at: usize| words.get(at)?.to_str()?.parse::<i32>().ok();

@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 enum Effect {
     Help,
     Version,
+    PrintConfig,
     Configuration,
     /// Sets the key of `[supervisord]` to the option's value.
     Key,
@@ -50,7 +51,7 @@ const fn row(
 }
 
 /// All options; `-?`, which has no long name, is an empty one.
-const ROWS: [Row; 21] = [
+const ROWS: [Row; 22] = [
     row(Some('c'), "configuration", Some("FILENAME"), Effect::Configuration, "read FILENAME"),
     row(Some('n'), "nodaemon", None, Effect::Flag, "stay in the foreground"),
     row(Some('h'), "help", None, Effect::Help, "print this text and exit"),
@@ -71,6 +72,7 @@ const ROWS: [Row; 21] = [
     row(Some('t'), "strip_ansi", None, Effect::Flag, "remove escape sequences from logs of programs"),
     row(None, "minprocs", Some("NUM"), Effect::Key, "least number of processes needed"),
     row(Some('s'), "silent", None, Effect::Flag, "with -n: do not print the log as well"),
+    row(None, "print-config", None, Effect::PrintConfig, "print a configuration to begin with and exit"),
     row(None, "profile_options", Some("LIST"), Effect::Nothing, "accepted, and of no effect"),
 ];
 
@@ -89,6 +91,8 @@ pub struct Options {
     pub help: bool,
     /// Print the version and exit.
     pub version: bool,
+    /// Print [`crate::config::sample`] and exit.
+    pub print_config: bool,
 }
 
 impl Options {
@@ -111,7 +115,7 @@ impl Options {
     }
 }
 
-/// Reads the words after the program's name. Help and version end the reading where they stand, as upstream
+/// Reads the words after the program's name. Help, version and sample end the reading where they stand, as upstream
 /// acts on them at once.
 ///
 /// # Errors
@@ -127,7 +131,8 @@ pub fn parse(words: &[String]) -> Result<Options, String> {
     let mut seen: Vec<&'static str> = Vec::new();
     for Given { index, typed, value } in given {
         let row = &ROWS[index];
-        let repeatable = matches!(row.effect, Effect::Help | Effect::Version | Effect::Nothing);
+        let repeatable =
+            matches!(row.effect, Effect::Help | Effect::Version | Effect::PrintConfig | Effect::Nothing);
         if !repeatable && seen.contains(&row.long) {
             return Err(format!("conflicting command line option '{typed}'"));
         }
@@ -135,6 +140,7 @@ pub fn parse(words: &[String]) -> Result<Options, String> {
         match row.effect {
             Effect::Help => return Ok(Options { help: true, ..options }),
             Effect::Version => return Ok(Options { version: true, ..options }),
+            Effect::PrintConfig => return Ok(Options { print_config: true, ..options }),
             Effect::Configuration => options.configuration = Some(value.into()),
             Effect::Key => options.overrides.push((row.long, value)),
             Effect::Flag => options.overrides.push((row.long, "true".to_owned())),
@@ -269,6 +275,8 @@ mod tests {
             assert!(parsed(line).expect(line).help, "{line}");
         }
         assert!(parsed("-v --help").expect("version").version);
+        assert!(parsed("-n --print-config -x=").is_err());
+        assert!(parsed("--print-config -n").expect("print").print_config);
         assert!(parsed("-n -n -h").is_err());
     }
 
