@@ -1,6 +1,6 @@
 //! The command line of `visorctl`: verbs and where each is carried out.
 
-use super::{Outcome, Session, commands, exit, output, supervisorctl};
+use super::{Outcome, Session, commands, exit, output, pidproxy, supervisorctl};
 use crate::model::getopt::base_name;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -64,8 +64,10 @@ verbs! {
 #[must_use]
 pub fn main() -> i32 {
     let words: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
-    if words.first().is_some_and(|program| base_name(program) == supervisorctl::NAME) {
-        return supervisorctl::main(&words);
+    match words.first().map(|program| base_name(program)) {
+        Some(supervisorctl::NAME) => return supervisorctl::main(&words),
+        Some(pidproxy::NAME) => return pidproxy::main(&words),
+        _ => {}
     }
     let args = match Args::try_parse() {
         Ok(args) => args,

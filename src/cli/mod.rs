@@ -1,7 +1,8 @@
 //! `visorctl`: arguments, output, exit codes, and one file per verb in [`commands`].
 //!
 //! Must not decide anything about programs: a verb asks and shows. `visorctl start web` runs
-//! [`commands::start`] and exits with one of the codes of [`exit`].
+//! [`commands::start`] and exits with one of the codes of [`exit`]. Called by another name it is another program:
+//! [`supervisorctl`], [`pidproxy`].
 
 mod args;
 mod ask;
@@ -13,6 +14,7 @@ mod follow;
 mod merge;
 pub mod output;
 mod own_config;
+pub mod pidproxy;
 mod problem;
 mod program_file;
 mod report;
