@@ -184,7 +184,7 @@ fn parse_options() -> Result<Options, Refusal> {
             Err(Refusal::Exit(outcome::OK))
         }
         Ok(options) if options.print_config => {
-            print!("{}", config::sample::TEXT);
+            super::print_sample();
             Err(Refusal::Exit(outcome::OK))
         }
         Ok(options) if options.version => {

@@ -37,6 +37,7 @@ use crate::config;
 use crate::keeper;
 use crate::model::{Pid, getopt};
 use crate::sys::fd;
+use std::io::Write;
 
 /// The name under which a configuration to begin with is printed, and nothing else done.
 const ECHO_NAME: &str = "echo_supervisord_conf";
@@ -49,7 +50,7 @@ const REPLACE_WORD: &str = "--visor-replace-keeper";
 pub fn main() -> i32 {
     let program = std::env::args_os().next().unwrap_or_default();
     if getopt::base_name(&program.to_string_lossy()) == ECHO_NAME {
-        print!("{}", config::sample::TEXT);
+        print_sample();
         return outcome::OK;
     }
     let words: Vec<_> = std::env::args_os().skip(1).take(3).collect();
@@ -62,6 +63,11 @@ pub fn main() -> i32 {
         };
     }
     keeper::launch(boot::run)
+}
+
+/// Prints a configuration to begin with; whoever stops reading in its middle (`| head`) has enough.
+fn print_sample() {
+    drop(std::io::stdout().write_all(config::sample::TEXT.as_bytes()));
 }
 
 /// Returns the words of the command line that are the user's.

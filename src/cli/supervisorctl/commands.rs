@@ -275,22 +275,22 @@ pub(super) fn obey(session: &mut Session, line: &str) -> Result<Flow, Trouble> {
             Ok(()) => return Ok(flow),
             Err(Trouble::Interrupted) => return Err(Trouble::Interrupted),
             Err(trouble) if trouble.wants_login() => {
-                session.fail(codes::GENERIC, "Server requires authentication");
+                session.say("Server requires authentication");
                 let asked = if session.settings.interactive { login::ask(session) } else { Err(trouble) };
                 match asked {
                     Ok(()) => {}
                     Err(Trouble::Interrupted) => return Err(Trouble::Interrupted),
-                    Err(trouble) => return complain(session, &trouble),
+                    Err(trouble) => return Ok(complain(session, &trouble)),
                 }
             }
-            Err(trouble) => return complain(session, &trouble),
+            Err(trouble) => return Ok(complain(session, &trouble)),
         }
     }
 }
 
-fn complain(session: &mut Session, trouble: &Trouble) -> Result<Flow, Trouble> {
+fn complain(session: &mut Session, trouble: &Trouble) -> Flow {
     session.fail(codes::GENERIC, &format!("error: {trouble}"));
-    Ok(Flow::Stay)
+    Flow::Stay
 }
 
 /// Carries out one action, after what the table says about it.
