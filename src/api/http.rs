@@ -5,6 +5,7 @@
 //! request ends. Example: [`RequestParser`] on the server, [`ResponseParser`] in the client, and
 //! [`reply::write`] between them.
 
+pub mod basic;
 pub mod chunked;
 pub mod reply;
 mod request;
