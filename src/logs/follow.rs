@@ -11,7 +11,7 @@ use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Most rotated files that are looked through for the one that was read last: more than anybody keeps.
 const BACKUPS_MAX: u32 = 1000;
@@ -67,6 +67,8 @@ pub struct Follower {
     file: Option<File>,
     position: Position,
     keeps_file: bool,
+    modified: Option<SystemTime>,
+    was_cut: bool,
 }
 
 impl Follower {
@@ -74,7 +76,15 @@ impl Follower {
     #[must_use]
     pub fn new(path: &Path, start: Start) -> Follower {
         let position = Position::default();
-        Follower { path: path.to_owned(), start: Some(start), file: None, position, keeps_file: true }
+        Follower {
+            path: path.to_owned(),
+            start: Some(start),
+            file: None,
+            position,
+            keeps_file: true,
+            modified: None,
+            was_cut: false,
+        }
     }
 
     /// Has it hold no descriptor between two readings. Then only what is still called by a name of the log is found
@@ -89,6 +99,23 @@ impl Follower {
     #[must_use]
     pub fn position(&self) -> Position {
         self.position
+    }
+
+    /// Whether it has come upon a file by now.
+    #[must_use]
+    pub fn has_found(&self) -> bool {
+        self.position.mark != Mark::default()
+    }
+
+    /// Returns when the file in which it began had last been written to.
+    #[must_use]
+    pub fn modified(&self) -> Option<SystemTime> {
+        self.modified
+    }
+
+    /// Whether the file became shorter since this was asked last.
+    pub fn take_cut(&mut self) -> bool {
+        std::mem::take(&mut self.was_cut)
     }
 
     /// Returns what came since, at most `bytes_max`; as much as that means that there may be more.
@@ -117,6 +144,7 @@ impl Follower {
             Some(Start::End(bytes)) => {
                 if let Some((file, mark, size)) = open(&self.path) {
                     self.position = Position { mark, offset: size.saturating_sub(bytes) };
+                    self.modified = file.metadata().and_then(|metadata| metadata.modified()).ok();
                     self.file = Some(file);
                 }
                 return;
@@ -136,7 +164,9 @@ impl Follower {
         let size = file.metadata()?.len();
         let offset = &mut self.position.offset;
         // Emptied in place, by us or by somebody's logrotate.
-        *offset = if size < *offset { 0 } else { *offset };
+        if size < *offset {
+            (*offset, self.was_cut) = (0, true);
+        }
         let before = bytes.len();
         let want = usize::try_from(size - *offset).unwrap_or(usize::MAX).min(bytes_max - before);
         bytes.resize(before + want, 0);
@@ -223,7 +253,9 @@ mod tests {
         assert_eq!(follower.read(100)?, b"last of the old\nfirst of the new\n");
         File::options().write(true).truncate(true).open(&path)?;
         append(&path, "anew")?;
+        assert!(!follower.take_cut());
         assert_eq!(follower.read(100)?, b"anew");
+        assert!(follower.take_cut() && !follower.take_cut() && follower.has_found());
         assert_eq!(follower.read(100)?, b"");
         Ok(())
     }

@@ -24,6 +24,7 @@ mod recovery;
 pub mod rest;
 pub mod rotate;
 pub mod sink;
+pub mod slice;
 pub mod slot;
 pub mod strip;
 pub mod syslog;
