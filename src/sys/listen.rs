@@ -24,6 +24,9 @@ use std::time::Duration;
 /// reactor is replaced. The system may allow fewer (`net.core.somaxconn`).
 pub const BACKLOG: i32 = 512;
 
+/// How long a socket that is in the way is asked whether somebody listens.
+const PROBE_TIME: Duration = Duration::from_millis(200);
+
 /// A directory that sockets are in: its path for short names, its descriptor for long ones.
 pub trait SocketDir: AsFd {
     /// Returns the path by which it was opened.
@@ -50,13 +53,87 @@ pub struct Listening {
 /// # Errors
 /// As socket(2), bind(2) and rename(2); `ENAMETOOLONG` where the platform cannot shorten the path.
 pub fn bind(dir: &impl SocketDir, name: &str) -> io::Result<Listening> {
-    let new = format!("{name}.new");
-    remove_any(dir, &new)?;
+    bind_as(dir, name, &format!("{name}.new"), |_| Ok(()))
+}
+
+/// A directory by its path, which may be anybody's.
+struct PlainDir {
+    path: PathBuf,
+    fd: OwnedFd,
+}
+
+impl AsFd for PlainDir {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl SocketDir for PlainDir {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+fn open_dir(path: &Path) -> io::Result<(PlainDir, String)> {
+    let invalid = || io::Error::from(Errno::EINVAL);
+    let name = path.file_name().and_then(std::ffi::OsStr::to_str).ok_or_else(invalid)?.to_owned();
+    let parent = path.parent().ok_or_else(invalid)?.to_owned();
+    let fd = OwnedFd::from(std::fs::File::open(&parent)?);
+    Ok((PlainDir { path: parent, fd }, name))
+}
+
+/// Whom a socket's file is given to: a user, and a group where it is not left as it is.
+pub type Owner = (u32, Option<u32>);
+
+/// Binds a socket at a path that a configuration names, with the mode and the owner that it says. Nobody can connect
+/// before both are as they should be. A socket that nobody listens at is replaced; another file is not.
+///
+/// # Errors
+/// As socket(2), bind(2), chmod(2), chown(2) and rename(2); `EADDRINUSE` when a program listens there, `EEXIST` when
+/// something else is there.
+pub fn bind_file(path: &Path, mode: u32, owner: Option<Owner>) -> io::Result<Listening> {
+    let (dir, name) = open_dir(path)?;
+    match stat(&dir, &name) {
+        Ok(found) if !is_socket(&found) => return Err(Errno::EEXIST.into()),
+        Ok(_) if connect(&dir, &name, PROBE_TIME).is_ok() => return Err(Errno::EADDRINUSE.into()),
+        _ => {}
+    }
+    bind_as(&dir, &name, &format!("{name}.{}", std::process::id()), |new| {
+        let mode = nix::sys::stat::Mode::from_bits_truncate(mode as libc::mode_t);
+        nix::sys::stat::fchmodat(&dir, new, mode, nix::sys::stat::FchmodatFlags::NoFollowSymlink)?;
+        if let Some((uid, gid)) = owner {
+            let (uid, gid) = (nix::unistd::Uid::from_raw(uid), gid.map(nix::unistd::Gid::from_raw));
+            nix::unistd::fchownat(&dir, new, Some(uid), gid, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+        }
+        Ok(())
+    })
+}
+
+/// Returns which socket is at a path by now.
+#[must_use]
+pub fn id_at(path: &Path) -> Option<FileId> {
+    let (dir, name) = open_dir(path).ok()?;
+    stat(&dir, &name).ok().filter(is_socket).map(|found| FileId::of(&found))
+}
+
+/// Removes the socket at a path if it is this one.
+pub fn remove_file(path: &Path, id: FileId) -> bool {
+    open_dir(path).is_ok_and(|(dir, name)| remove(&dir, &name, id))
+}
+
+/// Binds under the name `new`, has it prepared, and renames it to `name`.
+fn bind_as(
+    dir: &impl SocketDir,
+    name: &str,
+    new: &str,
+    prepare: impl FnOnce(&str) -> Result<(), Errno>,
+) -> io::Result<Listening> {
+    remove_any(dir, new)?;
     let socket = platform::open_socket()?;
     super::fd::set_nonblocking(&socket, true)?;
-    let address = Address::of(dir, &new)?;
+    let address = Address::of(dir, new)?;
     bind_private(&socket, &address.unix)?;
-    let found = match stat(dir, &new) {
+    let found = match stat(dir, new) {
         Ok(found) if is_socket(&found) => found,
         // The path leads elsewhere by now: somebody moved the directory.
         _ => return Err(Errno::ENOENT.into()),
@@ -64,11 +141,12 @@ pub fn bind(dir: &impl SocketDir, name: &str) -> io::Result<Listening> {
     let id = FileId::of(&found);
     let begin = || -> io::Result<()> {
         listen(&socket, Backlog::new(BACKLOG)?)?;
+        prepare(new)?;
         clear_the_way(dir, name)?;
-        Ok(renameat(dir, new.as_str(), dir, name)?)
+        Ok(renameat(dir, new, dir, name)?)
     };
     if let Err(error) = begin() {
-        remove(dir, &new, id);
+        remove(dir, new, id);
         return Err(error);
     }
     Ok(Listening { listener: socket.into(), id })

@@ -144,3 +144,24 @@ fn nobody_waits_for_ever_to_connect() {
     assert!(connect(&place, NAME, SOON).is_err());
     assert!(connect_path(&place.path.join(NAME), SOON).is_err());
 }
+
+#[test]
+fn a_socket_at_a_path_has_the_mode_that_was_asked_for_and_replaces_a_stale_one_only() -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("supervisor.sock");
+    for mode in [0o700, 0o777, 0o660] {
+        let bound = bind_file(&path, mode, None)?;
+        assert_eq!(std::fs::metadata(&path)?.permissions().mode() & 0o777, mode);
+        assert_eq!(id_at(&path), Some(bound.id));
+        let other = bind_file(&path, mode, None).map(|_| ()).map_err(|error| error.raw_os_error());
+        assert_eq!(other, Err(Some(libc::EADDRINUSE)), "somebody listens there");
+    }
+    let bound = bind_file(&path, 0o700, Some((nix::unistd::getuid().as_raw(), None)))?;
+    assert!(remove_file(&path, bound.id) && !remove_file(&path, bound.id));
+    std::fs::write(&path, "precious")?;
+    let other = bind_file(&path, 0o700, None).map(|_| ()).map_err(|error| error.raw_os_error());
+    assert_eq!(other, Err(Some(libc::EEXIST)));
+    assert_eq!(std::fs::read_dir(directory.path())?.count(), 1, "nothing half made is left");
+    Ok(())
+}

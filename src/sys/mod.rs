@@ -27,6 +27,7 @@ pub mod signals;
 pub mod spawn;
 pub mod state_dir;
 pub mod statfs;
+pub mod tcp;
 pub mod tree;
 pub mod watch;
 
