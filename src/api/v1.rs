@@ -11,7 +11,9 @@ mod process;
 mod results;
 
 pub use follow::{FollowRequest, Piece, PieceReader};
-pub use process::{Config, ConfigState, Daemon, Exit, FailedStage, Process, Row, StatusList, StatusReply};
+pub use process::{
+    Config, ConfigState, Daemon, Exit, FailedStage, Process, Row, Server, StatusList, StatusReply,
+};
 pub use results::{GroupAction, GroupResult, GroupResults, ProcessResult, ResultStatus, Results};
 
 use serde::{Deserialize, Serialize};

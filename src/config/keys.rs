@@ -201,7 +201,7 @@ pub const SECTIONS: [SectionRow; 15] = [
     section(SectionKind::Daemon, "supervisord", Naming::Exactly, true),
     section(SectionKind::Include, "include", Naming::Exactly, true),
     section(SectionKind::UnixServer, "unix_http_server", Naming::Begins, true),
-    section(SectionKind::InetServer, "inet_http_server", Naming::Begins, false),
+    section(SectionKind::InetServer, "inet_http_server", Naming::Begins, true),
     section(SectionKind::Ctl, "supervisorctl", Naming::Exactly, true),
     section(SectionKind::Program, "program:", Naming::Begins, true),
     section(SectionKind::Group, "group:", Naming::Begins, true),

@@ -24,10 +24,15 @@ impl Reactor {
         let (sockets, change) = Sockets::bind(claim, wake, clock::now());
         self.sockets = Some(sockets);
         self.take_change(change);
-        let own_url = self.settings.xdg.as_ref().and(self.sockets.as_ref()).and_then(Sockets::lasting_path);
-        if let Some(path) = own_url.filter(|_| self.settings.daemon.serverurl.is_none()) {
-            self.common.server_url = Some(format!("unix://{}", path.display()));
-        }
+        self.choose_server_url();
+    }
+
+    /// Chooses what programs are told of where we are: a server of the configuration, else a socket of the user's
+    /// own daemon.
+    pub(super) fn choose_server_url(&mut self) {
+        let own = self.settings.xdg.as_ref().and(self.sockets.as_ref()).and_then(Sockets::lasting_path);
+        let own = own.map(|path| format!("unix://{}", path.display()));
+        self.common.server_url = self.settings.daemon.serverurl.clone().or(own);
     }
 
     /// Goes on with the sockets of a reactor that died; connections that waited in them are served.

@@ -1,6 +1,6 @@
 //! From a fresh reactor to the loop: options, configuration, rights, limits, logs, and the first words.
 
-use super::control::{Control, Jobs, Subscribers};
+use super::control::{Calls, Control, Jobs, SUPERVISOR_VERSION, Subscribers};
 use super::image::{Common, Environment};
 use super::instance::{self, Claim, Identity, Outcome, Who};
 use super::keeper_loss::{HandOver, take_hand_over};
@@ -10,6 +10,7 @@ use super::login_env::{self, ForPrograms};
 use super::options::{self, Options};
 use super::reactor::{Afterwards, Job, Reactor, STREAMS, WAKER};
 use super::runs::Runs;
+use super::servers::Servers;
 use super::shared_sockets::{self, SharedSockets};
 use super::sweep::Strays;
 use super::{auto_logs, image, outcome, pidfile, unbuilt};
@@ -41,9 +42,6 @@ use std::sync::Arc;
 pub(super) const HELD_STATE: u64 = 1;
 /// Key under which the keeper holds the log buffers.
 pub(super) const HELD_BUFFERS: u64 = 2;
-
-/// The version of supervisor that is matched, reported under its name.
-const SUPERVISOR_VERSION: &str = "4.3.0";
 
 /// What supervisord says to root (supervisor 4.3 options.py `set_uid_or_exit`).
 const RUNS_AS_ROOT: &str = "Supervisor is running as root.  Privileges were not dropped because no user is specified in \
@@ -144,6 +142,7 @@ fn first(mut link: Link, keeper: Pid, handed: &HandOver) -> Result<Box<Reactor>,
         shared_sockets::try_all(&fleet, |line| reactor.log(Level::Info, line))
             .map_err(|why| refuse(outcome::USAGE, &why))?;
     }
+    reactor.open_servers(Vec::new()).map_err(|why| refuse(outcome::USAGE, &why))?;
     if daemonized {
         reactor.log(Level::Info, "daemonizing the supervisord process");
         enter_daemon_places(&mut reactor);
@@ -345,8 +344,7 @@ pub(super) struct Parts {
 pub(super) fn assemble(link: Link, keeper: Pid, parts: Parts) -> Result<Box<Reactor>, Refusal> {
     let system = |what: &str, e: io::Error| refuse(outcome::SYSTEM, &format!("cannot {what}: {e}"));
     let poll = mio::Poll::new().map_err(|e| system("make an event queue", e))?;
-    let waker = mio::Waker::new(poll.registry(), WAKER).map_err(|e| system("make a waker", e))?;
-    let waker = Arc::new(waker);
+    let waker = Arc::new(mio::Waker::new(poll.registry(), WAKER).map_err(|e| system("make a waker", e))?);
     let of_disk = Arc::clone(&waker);
     let wake = Box::new(move || drop(of_disk.wake()));
     let pool = Arc::new(parts.pool);
@@ -400,6 +398,7 @@ pub(super) fn assemble(link: Link, keeper: Pid, parts: Parts) -> Result<Box<Reac
         fetch_at: None,
         control: Control::new(control_registry),
         jobs: Jobs::default(),
+        calls: Calls::default(),
         subscribers: Subscribers::default(),
         updates: Vec::new(),
         latest: None,
@@ -408,6 +407,7 @@ pub(super) fn assemble(link: Link, keeper: Pid, parts: Parts) -> Result<Box<Reac
         identity: Identity::default(),
         sockets: None,
         shared_sockets: SharedSockets::default(),
+        servers: Servers::default(),
         started: clock::wall(),
     });
     reactor.register().map_err(|e| system("listen to the keeper", e))?;

@@ -63,6 +63,7 @@ impl Reactor {
         }
         self.pass_on_holds();
         self.hold_shared_sockets();
+        self.hold_servers();
         for (run, live) in &self.runs.table {
             let Some(pid) = live.main.filter(|_| live.alive) else { continue };
             let mut fds: Vec<OwnedFd> = Vec::new();

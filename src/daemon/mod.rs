@@ -26,6 +26,7 @@ mod reload;
 mod reports;
 mod resume;
 mod runs;
+mod servers;
 mod shared_sockets;
 mod socket_watch;
 pub mod sockets;

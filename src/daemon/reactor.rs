@@ -3,17 +3,19 @@
 //! One turn never waits for anything but the poll, and the poll's timeout is the next deadline: none while
 //! nothing is timed. Must not decide anything about programs.
 
-use super::control::{ClientId, Control, Jobs, Subscribers, Update, Verb};
+use super::control::{CallId, Calls, ClientId, Control, Jobs, Subscribers, Update, Verb};
 use super::image::Common;
 use super::instance::Identity;
 use super::link::Link;
 use super::options::Options;
 use super::runs::Runs;
+use super::servers::Servers;
 use super::shared_sockets::SharedSockets;
 use super::sockets::Sockets;
 use super::store::Store;
 use super::sweep::Strays;
 use crate::api::v1;
+use crate::api::xmlrpc::{Fault, Value};
 use crate::config::Loaded;
 use crate::core::{Action, Core, Input, SpawnError};
 use crate::daemon::command::Command;
@@ -63,6 +65,8 @@ pub(super) enum Job {
     Read { client: ClientId, follower: Option<(usize, Follower)>, bytes: io::Result<Vec<u8>> },
     /// A socket that programs share was opened, or could not be: in which epoch, which.
     SocketOpened(u64, String, Result<OwnedFd, Failure>),
+    /// What a call asked for.
+    Called(CallId, Result<Value, Fault>),
 }
 
 /// What a configuration is read for.
@@ -72,6 +76,8 @@ pub(super) enum Purpose {
     Reload,
     /// A client asked what it says, or to put it in force.
     Client { client: ClientId, verb: Verb, groups: Vec<String> },
+    /// A call of XML-RPC: what differs is told, and nothing more.
+    Call(CallId),
 }
 
 /// What the actions of a round leave to be done once at its end.
@@ -137,6 +143,7 @@ pub(super) struct Reactor {
     /// The control API.
     pub(super) control: Control,
     pub(super) jobs: Jobs,
+    pub(super) calls: Calls,
     pub(super) subscribers: Subscribers,
     pub(super) updates: Vec<Update>,
     /// What the files said when they were last read, where that is not in force.
@@ -150,6 +157,8 @@ pub(super) struct Reactor {
     pub(super) sockets: Option<Sockets>,
     /// The sockets that programs share.
     pub(super) shared_sockets: SharedSockets,
+    /// Further servers that the configuration names.
+    pub(super) servers: Servers,
 }
 
 impl Reactor {
@@ -269,6 +278,7 @@ impl Reactor {
             self.relog_changed();
             self.keep_changed_groups();
             self.sweep_all();
+            self.settle_calls();
             if self.inputs.is_empty() {
                 break;
             }
@@ -335,6 +345,7 @@ impl Reactor {
         if let Some(sockets) = self.sockets.take() {
             sockets.close();
         }
+        std::mem::take(&mut self.servers).close();
         self.lines.flush(&self.disk);
         let _ = self.disk.stop(LAST_OUTPUT_MAX);
         self.link.send(crate::keeper::protocol::Request::Exit { code: code as u64 }, Vec::new());

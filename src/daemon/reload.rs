@@ -57,6 +57,9 @@ impl Reactor {
         if let Purpose::Client { client, verb, groups } = purpose {
             return self.loaded_for(client, verb, &groups, loaded);
         }
+        if let Purpose::Call(call) = purpose {
+            return self.reread_for(call, &loaded);
+        }
         self.loading = false;
         if std::mem::take(&mut self.load_again) {
             self.read_configuration(Purpose::Reload);
@@ -124,7 +127,8 @@ impl Reactor {
         self.settings = settings;
         auto_logs::make(self, &mut fleet);
         unbuilt::tell(self, &fleet);
-        self.common.server_url = self.settings.daemon.serverurl.clone();
+        self.open_servers_or_say(Vec::new());
+        self.choose_server_url();
         if let Err(error) = self.activate(fleet, Some(&header)) {
             let text =
                 format!("cannot keep the new configuration: {error}; a death of the reactor would lose it");

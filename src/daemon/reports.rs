@@ -206,6 +206,7 @@ impl Reactor {
                 Event::Done(Job::Read { client, follower, bytes }) => {
                     self.log_was_read(client, follower, bytes)
                 }
+                Event::Done(Job::Called(call, result)) => self.calls.complete(call, result),
                 Event::Grown(target) => self.log_has_grown(&target),
                 Event::SlotFree => self.pump.slots_freed(),
                 Event::Log { target, note } => self.log_note(&target, note),

@@ -49,6 +49,8 @@ pub(super) fn resume(
     reactor.store = Some(store);
     reactor.rebind_sockets(&mut handed);
     reactor.take_shared_sockets(&mut handed);
+    let held = super::servers::take_held(&mut handed.held);
+    reactor.open_servers_or_say(held);
     take_over(&mut reactor, handed);
     reactor.trim_later();
     Ok(reactor)

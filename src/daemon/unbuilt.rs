@@ -6,10 +6,6 @@ use crate::model::spec::{FleetSpec, GroupKind};
 
 /// Says what will not work.
 pub(super) fn tell(reactor: &mut Reactor, fleet: &FleetSpec) {
-    let servers: Vec<String> = reactor.settings.servers.iter().map(|server| server.section.clone()).collect();
-    for section in servers {
-        reactor.log(Level::Warn, &format!("[{section}] is not built yet: nothing listens there"));
-    }
     let listeners = fleet.groups.iter().filter(|group| matches!(group.kind, GroupKind::Listener { .. }));
     for group in listeners {
         let text = format!("[eventlistener:{}] runs, but events are not built yet: it gets none", group.name);

@@ -207,6 +207,20 @@ pub struct Config {
     pub problems: Vec<String>,
 }
 
+/// A server that the configuration names.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Server {
+    /// Its section, `inet_http_server`.
+    pub section: String,
+    /// A path, or `HOST:PORT`.
+    pub address: String,
+    /// Whether it answers.
+    pub open: bool,
+    /// Why not; else empty.
+    pub text: String,
+}
+
 /// The daemon.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -227,6 +241,8 @@ pub struct Daemon {
     pub config: Config,
     /// Control sockets that are bound.
     pub sockets: Vec<String>,
+    /// Further servers that the configuration names.
+    pub servers: Vec<Server>,
     /// The lock that makes it the only one.
     pub lock: String,
     /// Its activity log.

@@ -1,7 +1,7 @@
 //! `visorctl daemon`: the daemon itself: start, stop, status, restart.
 
 use super::shutdown;
-use crate::api::v1::{ConfigState, Daemon, StatusReply, path};
+use crate::api::v1::{ConfigState, Daemon, Server, StatusReply, path};
 use crate::cli::{Outcome, Problem, Session, exit};
 use crate::client::Connection;
 
@@ -115,9 +115,15 @@ fn lines(daemon: &Daemon) -> Vec<String> {
     ];
     lines.extend(daemon.config.problems.iter().map(|problem| line("", problem)));
     lines.extend(daemon.sockets.iter().map(|socket| line("socket", socket)));
+    lines.extend(daemon.servers.iter().map(|server| line("server", &server_text(server))));
     lines.push(line("lock", &daemon.lock));
     lines.push(line("log", &daemon.log));
     lines
+}
+
+fn server_text(server: &Server) -> String {
+    let Server { section, address, open, text } = server;
+    if *open { format!("{address} [{section}]") } else { format!("{address} [{section}], closed: {text}") }
 }
 
 /// Names the main file, which a user's own daemon need not have, and how many files were read.
@@ -142,6 +148,20 @@ mod tests {
             instance: "default".into(),
             phase: "shutting_down".into(),
             sockets: vec!["/s".into(), "/t".into()],
+            servers: vec![
+                Server {
+                    section: "inet_http_server".into(),
+                    address: "*:9001".into(),
+                    text: "why".into(),
+                    open: false,
+                },
+                Server {
+                    section: "unix_http_server".into(),
+                    address: "/u".into(),
+                    open: true,
+                    ..Server::default()
+                },
+            ],
             lock: "/l".into(),
             log: "/v.log".into(),
             ..Daemon::default()
@@ -157,6 +177,8 @@ configuration  /c (3 files): has mistakes, the last good one stays in force
                /c:1: error: x
 socket         /s
 socket         /t
+server         *:9001 [inet_http_server], closed: why
+server         /u [unix_http_server]
 lock           /l
 log            /v.log";
         assert_eq!(lines(&daemon).join("\n"), expected);

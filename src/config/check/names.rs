@@ -33,7 +33,6 @@ fn check_section(reader: &mut Reader<'_>, section: &Section, row: &SectionRow) {
     if !row.built {
         let what = match row.kind {
             SectionKind::Listener => "programs of this kind are not built yet",
-            SectionKind::InetServer => "TCP servers are not built yet: only the unix socket is served",
             _ => "sections of this kind are not built yet, it is ignored",
         };
         reader.section_warning(section, what);

@@ -2,6 +2,7 @@
 
 use super::ClientId;
 use super::route::body;
+use super::rpc::{self, CallId, Outcome};
 use crate::api::http::Request;
 use crate::api::names::Namespec;
 use crate::api::v1::{self, ErrorCode, ErrorReply, ProcessResult, ResultStatus, Until};
@@ -22,10 +23,18 @@ struct JobId(u64);
 
 /// A client's request on its way.
 struct Job {
-    client: ClientId,
-    results: Vec<ProcessResult>,
+    asker: Asker,
+    actor: Actor,
     open: usize,
     deadline: Option<Time>,
+}
+
+/// Who asked, and what came of it so far.
+enum Asker {
+    /// A request of `/v1`.
+    Json { client: ClientId, results: Vec<ProcessResult> },
+    /// A call of XML-RPC: about one process, which it named so, or about several.
+    Call { call: CallId, named: Option<String>, outcomes: Vec<Outcome> },
 }
 
 /// A question to the core, and what follows its answer.
@@ -63,10 +72,10 @@ pub(in crate::daemon) struct Jobs {
 }
 
 impl Jobs {
-    fn begin(&mut self, client: ClientId, timeout_ms: Option<u64>) -> JobId {
+    fn begin(&mut self, asker: Asker, actor: Actor, timeout_ms: Option<u64>) -> JobId {
         self.next += 1;
         let deadline = timeout_ms.map(|ms| clock::now().after(Duration::from_millis(ms)));
-        self.jobs.insert(JobId(self.next), Job { client, results: Vec::new(), open: 0, deadline });
+        self.jobs.insert(JobId(self.next), Job { asker, actor, open: 0, deadline });
         JobId(self.next)
     }
 
@@ -78,7 +87,7 @@ impl Jobs {
 
 /// What is done with each process of a job.
 #[derive(Clone, Copy)]
-enum Verb {
+pub(super) enum Verb {
     Start { wait: bool },
     Stop { wait: bool },
     Restart { wait: bool },
@@ -112,7 +121,8 @@ impl Reactor {
 
     pub(super) fn answer_shutdown(&mut self, client: ClientId, _request: &Request) -> Result<(), ErrorReply> {
         self.send(client, &v1::Done { ok: true });
-        self.ask(client, core::Request::Shutdown);
+        let actor = self.actor(client);
+        self.ask(actor, core::Request::Shutdown);
         Ok(())
     }
 
@@ -120,7 +130,20 @@ impl Reactor {
     pub(super) fn answer_clear(&mut self, client: ClientId, request: &Request) -> Result<(), ErrorReply> {
         let names: v1::Names = body(request)?;
         let (job, chosen) = self.choose(client, &names.names, names.timeout_ms)?;
-        for (process, _) in chosen {
+        self.clear_logs(job, chosen.into_iter().map(|(process, _)| process));
+        Ok(())
+    }
+
+    /// Removes the log files of processes for a call.
+    pub(super) fn clear_for(&mut self, call: CallId, named: Option<&str>, processes: Vec<ProcessId>) {
+        let job = self.begin_for(call, named);
+        let everything = processes.into_iter().map(|process| (process, false)).collect();
+        let sorted = self.in_order(everything, Verb::Start { wait: false });
+        self.clear_logs(job, sorted.into_iter().map(|(process, _)| process));
+    }
+
+    fn clear_logs(&mut self, job: JobId, processes: impl Iterator<Item = ProcessId>) {
+        for process in processes {
             let Some(spec) = self.core.process(process).map(|process| process.spec().clone()) else {
                 continue;
             };
@@ -129,7 +152,7 @@ impl Reactor {
                 found.open += 1;
             }
             if sinks.is_empty() {
-                self.add_result(job, process, ResultStatus::Done, "it has no log file".to_owned());
+                self.add_result(job, process, &Came::Else(ResultStatus::Done, "it has no log file"));
                 continue;
             }
             for sink in &sinks {
@@ -139,11 +162,13 @@ impl Reactor {
             self.jobs.clearings.push(Clearing { job, process, sinks, failure: None });
         }
         self.finish_if_done(job);
-        Ok(())
     }
 
     /// Takes in that a log was cleared, or could not be.
     pub(in crate::daemon) fn log_was_cleared(&mut self, sink: SinkId, failure: Option<String>) {
+        if self.main_log_was_cleared(sink, failure.as_deref()) {
+            return;
+        }
         let Some(at) = self.jobs.clearings.iter().position(|clearing| clearing.sinks.contains(&sink)) else {
             return;
         };
@@ -152,8 +177,8 @@ impl Reactor {
         clearing.failure = clearing.failure.take().or(failure);
         if clearing.sinks.is_empty() {
             let Clearing { job, process, failure, .. } = self.jobs.clearings.swap_remove(at);
-            let status = if failure.is_none() { ResultStatus::Done } else { ResultStatus::Failed };
-            self.add_result(job, process, status, failure.unwrap_or_default());
+            let reply = failure.map_or(Reply::Done, Reply::Failed);
+            self.add_result(job, process, &Came::Reply(&reply));
         }
     }
 
@@ -166,6 +191,31 @@ impl Reactor {
         verb: Verb,
     ) -> Result<(), ErrorReply> {
         let (job, chosen) = self.choose(client, names, timeout_ms)?;
+        self.ask_each(job, chosen, verb);
+        Ok(())
+    }
+
+    /// Begins a job for a call: about one process, which it named so, or about those of several that are meant.
+    pub(super) fn command_for(
+        &mut self,
+        call: CallId,
+        named: Option<&str>,
+        processes: Vec<ProcessId>,
+        verb: Verb,
+    ) {
+        let job = self.begin_for(call, named);
+        let chosen = processes.into_iter().map(|process| (process, named.is_some())).collect();
+        self.ask_each(job, chosen, verb);
+    }
+
+    fn begin_for(&mut self, call: CallId, named: Option<&str>) -> JobId {
+        let actor = self.actor_of(call);
+        let asker = Asker::Call { call, named: named.map(str::to_owned), outcomes: Vec::new() };
+        self.jobs.begin(asker, actor, None)
+    }
+
+    fn ask_each(&mut self, job: JobId, chosen: Vec<(ProcessId, bool)>, verb: Verb) {
+        let Some(actor) = self.jobs.jobs.get(&job).map(|job| job.actor) else { return };
         for (process, by_name) in self.in_order(chosen, verb) {
             if !by_name && !self.is_eligible(process, verb) {
                 continue;
@@ -184,14 +234,13 @@ impl Reactor {
                 Verb::Signal(signal) => core::Request::Signal { process, signal },
             };
             let then_start = then_start.filter(|_| matches!(request, core::Request::Stop { .. }));
-            let id = self.ask(client, request);
+            let id = self.ask(actor, request);
             self.jobs.asks.insert(id, Ask { job, process, then_start });
             if let Some(job) = self.jobs.jobs.get_mut(&job) {
                 job.open += 1;
             }
         }
         self.finish_if_done(job);
-        Ok(())
     }
 
     /// Begins a job, and resolves its names; those that stand for nothing are results already.
@@ -205,7 +254,6 @@ impl Reactor {
             let message = format!("names must hold 1 to {NAMES_MAX} names");
             return Err(ErrorReply::new(ErrorCode::BadRequest, message, "all means every process"));
         }
-        let job = self.jobs.begin(client, timeout_ms);
         let mut chosen: Vec<(ProcessId, bool)> = Vec::new();
         let mut results = Vec::new();
         for text in names {
@@ -224,10 +272,8 @@ impl Reactor {
             let new: Vec<_> = new.map(|id| (id, by_name)).collect();
             chosen.extend(new);
         }
-        if let Some(job) = self.jobs.jobs.get_mut(&job) {
-            job.results = results;
-        }
-        Ok((job, chosen))
+        let actor = self.actor(client);
+        Ok((self.jobs.begin(Asker::Json { client, results }, actor, timeout_ms), chosen))
     }
 
     /// Starts go by priority upwards, stops downwards.
@@ -262,14 +308,17 @@ impl Reactor {
         self.core.process(process).is_some_and(core::Process::is_stoppable)
     }
 
-    fn ask(&mut self, client: ClientId, request: core::Request) -> RequestId {
+    /// Returns who a client is, for the record.
+    fn actor(&mut self, client: ClientId) -> Actor {
+        let own = crate::model::Uid(crate::sys::identity::uid());
+        Actor::Client(self.control.connection(client).map_or(own, |connection| connection.peer))
+    }
+
+    /// Asks the core for something; [`Reactor::take_reply`] has the answer.
+    pub(super) fn ask(&mut self, actor: Actor, request: core::Request) -> RequestId {
         self.jobs.next += 1;
         let id = RequestId(self.jobs.next);
-        let peer = self
-            .control
-            .connection(client)
-            .map_or(crate::model::Uid(crate::sys::identity::uid()), |c| c.peer);
-        self.inputs.push_back(Input::Request { id, actor: Actor::Client(peer), request });
+        self.inputs.push_back(Input::Request { id, actor, request });
         id
     }
 
@@ -278,20 +327,30 @@ impl Reactor {
         let Some(ask) = self.jobs.asks.remove(&id) else { return };
         let Some(job) = self.jobs.jobs.get(&ask.job) else { return };
         if let (Some(wait), Reply::Done | Reply::NotRunning) = (ask.then_start, reply) {
-            let again = self.ask(job.client, core::Request::Start { process: ask.process, wait });
+            let again = self.ask(job.actor, core::Request::Start { process: ask.process, wait });
             self.jobs.asks.insert(again, Ask { then_start: None, ..ask });
             return;
         }
-        let (status, text) = result_of(reply);
-        self.add_result(ask.job, ask.process, status, text);
+        self.add_result(ask.job, ask.process, &Came::Reply(reply));
     }
 
-    fn add_result(&mut self, job: JobId, process: ProcessId, status: ResultStatus, text: String) {
-        let view = self.process_view(process);
-        let namespec = view.as_ref().map(|view| view.namespec.clone()).unwrap_or_default();
-        if let Some(found) = self.jobs.jobs.get_mut(&job) {
-            found.results.push(ProcessResult { namespec, status, text, process: view });
-            found.open = found.open.saturating_sub(1);
+    fn add_result(&mut self, job: JobId, process: ProcessId, came: &Came<'_>) {
+        let is_json = self.jobs.jobs.get(&job).is_some_and(|job| matches!(job.asker, Asker::Json { .. }));
+        let view = if is_json { self.process_view(process) } else { None };
+        let spec = self.core.process(process).map(|process| process.spec().clone());
+        let Some(found) = self.jobs.jobs.get_mut(&job) else { return };
+        found.open = found.open.saturating_sub(1);
+        match &mut found.asker {
+            Asker::Json { results, .. } => {
+                let namespec = view.as_ref().map(|view| view.namespec.clone()).unwrap_or_default();
+                let (status, text) = came.in_words();
+                results.push(ProcessResult { namespec, status, text, process: view });
+            }
+            Asker::Call { named, outcomes, .. } => {
+                // One that was removed meanwhile has no name any more.
+                let (group, name) = spec.as_ref().map_or(("", ""), |spec| (&spec.group, &spec.name));
+                outcomes.push(Outcome::new(group, name, named.as_deref(), &came.as_reply()));
+            }
         }
         self.finish_if_done(job);
     }
@@ -300,8 +359,12 @@ impl Reactor {
         if self.jobs.jobs.get(&job).is_none_or(|job| job.open > 0) {
             return;
         }
-        if let Some(done) = self.jobs.jobs.remove(&job) {
-            self.send(done.client, &v1::Results { results: done.results });
+        match self.jobs.jobs.remove(&job).map(|done| done.asker) {
+            Some(Asker::Json { client, results }) => self.send(client, &v1::Results { results }),
+            Some(Asker::Call { call, named, outcomes }) => {
+                self.calls.complete(call, rpc::value_of(named.is_some(), outcomes));
+            }
+            None => {}
         }
     }
 
@@ -323,12 +386,8 @@ impl Reactor {
             let watched = self.jobs.watches.extract_if(.., |watch| watch.job == job);
             rest.extend(watched.map(|watch| watch.process));
             for process in rest {
-                self.add_result(
-                    job,
-                    process,
-                    ResultStatus::TimedOut,
-                    "the time is over; it goes on".to_owned(),
-                );
+                let late = Came::Else(ResultStatus::TimedOut, "the time is over; it goes on");
+                self.add_result(job, process, &late);
             }
             self.finish_if_done(job);
         }
@@ -374,7 +433,32 @@ impl Reactor {
             None => true,
         });
         for (job, status) in met {
-            self.add_result(job, process, status, view.spawnerr.clone());
+            self.add_result(job, process, &Came::Else(status, &view.spawnerr));
+        }
+    }
+}
+
+/// What came of a process in a job.
+enum Came<'a> {
+    /// An answer of the core, or as if of it.
+    Reply(&'a Reply),
+    /// What only `/v1` asks for, or no answer was needed for.
+    Else(ResultStatus, &'a str),
+}
+
+impl Came<'_> {
+    fn in_words(&self) -> (ResultStatus, String) {
+        match self {
+            Came::Reply(reply) => result_of(reply),
+            Came::Else(status, text) => (*status, (*text).to_owned()),
+        }
+    }
+
+    fn as_reply(&self) -> Reply {
+        match self {
+            Came::Reply(reply) => (*reply).clone(),
+            Came::Else(ResultStatus::Done, _) => Reply::Done,
+            Came::Else(_, text) => Reply::Failed((*text).to_owned()),
         }
     }
 }

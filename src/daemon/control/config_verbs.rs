@@ -2,6 +2,7 @@
 
 use super::ClientId;
 use super::route::body;
+use super::rpc::{self, CallId};
 use crate::api::http::Request;
 use crate::api::names;
 use crate::api::v1::{
@@ -12,8 +13,8 @@ use crate::config::{Diagnostic, Loaded, diff};
 use crate::core::{Input, Phase};
 use crate::daemon::reactor::{Purpose, Reactor};
 use crate::daemon::{auto_logs, unbuilt};
-use crate::model::Level;
 use crate::model::spec::{FleetSpec, GroupSpec, LogTarget};
+use crate::model::{Level, ProcessId};
 use crate::sys::clock;
 use std::sync::Arc;
 
@@ -28,10 +29,17 @@ pub(in crate::daemon) enum Verb {
     Add,
 }
 
+/// Who waits for an update, and what is said at its end.
+enum Asker {
+    /// A request of `/v1`.
+    Json { client: ClientId, reply: v1::GroupResults },
+    /// A call of XML-RPC.
+    Call(CallId),
+}
+
 /// An update that waits for groups to come and go.
 pub(in crate::daemon) struct Update {
-    client: ClientId,
-    reply: v1::GroupResults,
+    asker: Asker,
     /// Groups whose end or beginning is awaited, with what to answer then.
     waiting: Vec<(String, GroupAction)>,
 }
@@ -97,7 +105,7 @@ impl Reactor {
     }
 
     fn put_in_force(&mut self, client: ClientId, verb: Verb, groups: &[String], plan: Plan) {
-        let Plan { active, mut wanted, found, diagnostics } = plan;
+        let Plan { active, wanted, found, diagnostics } = plan;
         let all = groups.is_empty() || groups.iter().any(|group| group == "all");
         let chosen = |name: &String| all || groups.contains(name);
         let mut reply = v1::GroupResults { ok: true, results: Vec::new(), diagnostics };
@@ -123,33 +131,85 @@ impl Reactor {
             |name: &String| found.changed.iter().any(|change| change.name == *name && is_live_change(change));
         let (live, waiting): (Vec<_>, Vec<_>) =
             waiting.into_iter().partition(|(name, action)| *action == GroupAction::Updated && is_live(name));
-        let takes =
-            |name: &String, list: &[(String, GroupAction)]| list.iter().any(|(known, _)| known == name);
-        // What is not chosen or not changed stays as it is in force, its AUTO files included.
-        let mut target: Vec<GroupSpec> =
-            active.groups.iter().filter(|group| !takes(&group.name, &waiting)).cloned().collect();
-        let mut fresh = FleetSpec {
-            groups: wanted.groups.extract_if(.., |group| takes(&group.name, &waiting)).collect(),
-        };
-        auto_logs::add(self, &mut fresh);
-        unbuilt::tell(self, &fresh);
-        target.extend(fresh.groups);
+        let mut changed = Vec::new();
         for (name, _) in live {
             let Some(group) = wanted.groups.iter().find(|group| group.name == name) else { continue };
-            let changed = self.change_live(group.clone());
-            // What follows must find it as it is by then, or it would be restarted after all.
-            let known = target.iter_mut().find(|group| group.name == name);
-            if let (Some(known), Some(changed)) = (known, changed) {
-                *known = changed;
-            }
+            changed.extend(self.change_live(group.clone()));
             reply.results.push(result(&name, GroupAction::ChangedLive, ""));
         }
-        target.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
         if waiting.is_empty() {
             return self.send(client, &reply);
         }
-        self.updates.push(Update { client, reply, waiting });
+        // What follows must find it as it is by then, or it would be restarted after all.
+        let mut active = active;
+        for group in changed {
+            if let Some(known) = active.groups.iter_mut().find(|known| known.name == group.name) {
+                *known = group;
+            }
+        }
+        self.replace_groups(Asker::Json { client, reply }, active, wanted, waiting);
+    }
+
+    /// Has groups of the wanted fleet take the place of those in force, where they are waited for.
+    fn replace_groups(
+        &mut self,
+        asker: Asker,
+        active: FleetSpec,
+        mut wanted: FleetSpec,
+        waiting: Vec<(String, GroupAction)>,
+    ) {
+        let takes = |name: &String| waiting.iter().any(|(known, _)| known == name);
+        // What is not chosen or not changed stays as it is in force, its AUTO files included.
+        let mut target: Vec<GroupSpec> =
+            active.groups.into_iter().filter(|group| !takes(&group.name)).collect();
+        let mut fresh =
+            FleetSpec { groups: wanted.groups.extract_if(.., |group| takes(&group.name)).collect() };
+        auto_logs::add(self, &mut fresh);
+        unbuilt::tell(self, &fresh);
+        target.extend(fresh.groups);
+        target.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
+        self.updates.push(Update { asker, waiting });
         self.inputs.push_back(Input::FleetLoaded(FleetSpec { groups: target }));
+    }
+
+    /// Puts one more group of the latest configuration in force for a call.
+    pub(super) fn add_for(&mut self, call: CallId, group: &str) {
+        let waiting = vec![(group.to_owned(), GroupAction::Added)];
+        self.replace_groups(Asker::Call(call), self.core.fleet(), self.latest_fleet(), waiting);
+    }
+
+    /// Takes a group out of force for a call.
+    pub(super) fn remove_for(&mut self, call: CallId, group: &str) {
+        self.take_away(Asker::Call(call), vec![(group.to_owned(), GroupAction::Removed)]);
+    }
+
+    /// Takes groups out of force; the configuration that was read last still has them.
+    fn take_away(&mut self, asker: Asker, waiting: Vec<(String, GroupAction)>) {
+        let mut fleet = self.core.fleet();
+        self.latest.get_or_insert_with(|| fleet.clone());
+        fleet.groups.retain(|group| !waiting.iter().any(|(name, _)| *name == group.name));
+        self.updates.push(Update { asker, waiting });
+        self.inputs.push_back(Input::FleetLoaded(fleet));
+    }
+
+    /// Whether a process of a group is not stopped.
+    pub(super) fn runs_any_of(&self, group: &str) -> bool {
+        let runs = |id: &ProcessId| {
+            self.core.process(*id).is_some_and(|process| !process.state().shown().is_stopped())
+        };
+        self.core.group(group).is_some_and(|group| group.processes().iter().any(runs))
+    }
+
+    /// Returns what the files said when they were last read.
+    pub(super) fn latest_fleet(&self) -> FleetSpec {
+        self.latest.clone().unwrap_or_else(|| self.core.fleet())
+    }
+
+    /// Takes in a configuration that was read for a call.
+    pub(in crate::daemon) fn reread_for(&mut self, call: CallId, loaded: &Loaded) {
+        self.note_config_state(loaded);
+        let answer = rpc::reread_value(&self.core.fleet(), loaded);
+        self.calls.complete(call, answer);
     }
 
     pub(super) fn answer_remove(&mut self, client: ClientId, request: &Request) -> Result<(), ErrorReply> {
@@ -157,13 +217,9 @@ impl Reactor {
         let mut reply = v1::GroupResults { ok: true, ..v1::GroupResults::default() };
         let mut waiting = Vec::new();
         for name in &asked.groups {
-            let Some(group) = self.core.group(name) else {
+            if self.core.group(name).is_none() {
                 reply.results.push(result(name, GroupAction::NoSuchGroup, ""));
-                continue;
-            };
-            let runs =
-                |id| self.core.process(id).is_some_and(|process| !process.state().shown().is_stopped());
-            if group.processes().iter().copied().any(runs) {
+            } else if self.runs_any_of(name) {
                 reply.results.push(result(name, GroupAction::StillRunning, "stop it first"));
             } else {
                 waiting.push((name.clone(), GroupAction::Removed));
@@ -173,10 +229,7 @@ impl Reactor {
             self.send(client, &reply);
             return Ok(());
         }
-        let mut fleet = self.core.fleet();
-        fleet.groups.retain(|group| !waiting.iter().any(|(name, _)| *name == group.name));
-        self.updates.push(Update { client, reply, waiting });
-        self.inputs.push_back(Input::FleetLoaded(fleet));
+        self.take_away(Asker::Json { client, reply }, waiting);
         Ok(())
     }
 
@@ -187,19 +240,25 @@ impl Reactor {
         };
         for update in &mut self.updates {
             let done = update.waiting.extract_if(.., |waiting| met(waiting));
-            update.reply.results.extend(done.map(|(name, action)| result(&name, action, "")));
+            let done: Vec<_> = done.map(|(name, action)| result(&name, action, "")).collect();
+            if let Asker::Json { reply, .. } = &mut update.asker {
+                reply.results.extend(done);
+            }
         }
         let done: Vec<Update> = self.updates.extract_if(.., |update| update.waiting.is_empty()).collect();
         if !done.is_empty() {
             self.compare_with_latest();
         }
         for update in done {
-            self.send(update.client, &update.reply);
+            match update.asker {
+                Asker::Json { client, reply } => self.send(client, &reply),
+                Asker::Call(call) => self.calls.complete(call, Ok(true.into())),
+            }
         }
     }
 
     pub(super) fn answer_avail(&mut self, client: ClientId, _request: &Request) -> Result<(), ErrorReply> {
-        let latest = self.latest.clone().unwrap_or_else(|| self.core.fleet());
+        let latest = self.latest_fleet();
         let mut processes = Vec::new();
         for group in &latest.groups {
             let in_use = self.core.group(&group.name).is_some();

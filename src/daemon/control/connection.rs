@@ -2,14 +2,16 @@
 //!
 //! Bounded on both sides: the parser takes one largest request, and a stream's unread bytes have a limit.
 
+use super::access::{Denial, Door};
+use super::stream::Stream;
 use super::{REQUEST_TIME, UNREAD_TIME};
 use crate::api::http::reply::{self, Exchange, Framing, JSON, ReplyHead};
-use crate::api::http::{Limits, Request, RequestParser};
+use crate::api::http::{Head, Limits, Request, RequestParser};
 use crate::api::v1::{self, ErrorCode, ErrorReply};
 use crate::model::{Time, Uid};
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::net::UnixStream;
+use std::rc::Rc;
 
 /// Most bytes of a stream (a log, events) that wait for a slow reader; what comes on top is dropped and counted.
 pub(super) const STREAM_UNREAD_MAX_BYTES: usize = 256 * 1024;
@@ -31,9 +33,12 @@ enum Phase {
 
 /// A client's connection.
 pub(super) struct Connection {
-    stream: UnixStream,
+    stream: Stream,
     /// Whose it is.
     pub(super) peer: Uid,
+    door: Rc<Door>,
+    /// Whether the request whose body is awaited may be served.
+    is_judged: bool,
     parser: RequestParser,
     phase: Phase,
     out: Vec<u8>,
@@ -50,10 +55,12 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Takes over a connection.
-    pub(super) fn new(stream: UnixStream) -> Connection {
+    pub(super) fn new(stream: Stream, door: Rc<Door>) -> Connection {
         Connection {
             stream,
             peer: Uid(u32::MAX),
+            door,
+            is_judged: false,
             parser: RequestParser::new(Limits::default()),
             phase: Phase::Open,
             out: Vec::new(),
@@ -127,17 +134,47 @@ impl Connection {
         if self.phase != Phase::Open || !self.out.is_empty() {
             return None;
         }
-        match self.parser.next()? {
-            Ok(request) => {
+        match self.parser.next() {
+            Some(Ok(request)) => {
                 self.request_due = None;
+                if !std::mem::take(&mut self.is_judged)
+                    && let Err(denial) = self.door.judge(&request.head)
+                {
+                    self.deny(denial);
+                    return None;
+                }
                 self.phase = Phase::Answering(request.exchange);
                 Some(request)
             }
-            Err(error) => {
+            Some(Err(error)) => {
                 self.refuse(error.status(), &error.to_string());
                 None
             }
+            None => {
+                self.judge_awaited();
+                None
+            }
         }
+    }
+
+    /// Judges a request whose body is on its way: nothing is taken of it that would be refused, and a client that
+    /// waits for leave gets it.
+    fn judge_awaited(&mut self) {
+        let Some(head) = self.parser.awaited().filter(|_| !self.is_judged) else { return };
+        match self.door.judge(head) {
+            Ok(()) => {
+                if waits_for_leave(head) {
+                    self.out.extend_from_slice(reply::CONTINUE);
+                }
+                self.is_judged = true;
+            }
+            Err(denial) => self.deny(denial),
+        }
+    }
+
+    fn deny(&mut self, denial: Denial) {
+        let asks = [("WWW-Authenticate", "Basic realm=\"default\"")];
+        self.refuse_with(denial.status, denial.message, if denial.status == 401 { &asks } else { &[] });
     }
 
     /// Answers with a value.
@@ -155,13 +192,17 @@ impl Connection {
 
     /// Answers with an error that ends the connection, whatever it was doing.
     pub(super) fn refuse(&mut self, status: u16, message: &str) {
+        self.refuse_with(status, message, &[]);
+    }
+
+    fn refuse_with(&mut self, status: u16, message: &str, headers: &[(&str, &str)]) {
         let code = match status {
-            403 => ErrorCode::Forbidden,
+            401 | 403 | 421 => ErrorCode::Forbidden,
             413 | 431 => ErrorCode::TooLarge,
             503 => ErrorCode::Busy,
             _ => ErrorCode::BadRequest,
         };
-        let head = ReplyHead { status, content_type: JSON, headers: &[] };
+        let head = ReplyHead { status, content_type: JSON, headers };
         let body = v1::body(&ErrorReply::new(code, message, ""));
         reply::write(Exchange::BROKEN, &head, &body, &mut self.out);
         (self.phase, self.request_due) = (Phase::Closing, None);
@@ -169,15 +210,15 @@ impl Connection {
 
     /// Says no to a client that is not served, as far as its socket takes it at once.
     pub(super) fn refuse_and_close(mut self, status: u16, message: &str) {
-        let _ = self.stream.set_nonblocking(true);
+        let _ = self.stream.set_nonblocking();
         self.refuse(status, message);
         let _ = self.stream.write(&self.out);
     }
 
     /// Begins a stream without an end.
-    pub(super) fn begin_stream(&mut self, content_type: &str) {
+    pub(super) fn begin_stream(&mut self, content_type: &str, headers: &[(&str, &str)]) {
         let Phase::Answering(exchange) = self.phase else { return };
-        let head = ReplyHead { status: 200, content_type, headers: &[("Cache-Control", "no-cache")] };
+        let head = ReplyHead { status: 200, content_type, headers };
         self.phase = Phase::Streaming(reply::begin_stream(exchange, &head, &mut self.out));
     }
 
@@ -206,8 +247,13 @@ impl Connection {
 
     /// Answers with bytes.
     pub(super) fn reply_bytes(&mut self, bytes: &[u8]) {
+        self.reply_as("application/octet-stream", bytes);
+    }
+
+    /// Answers with bytes of a type.
+    pub(super) fn reply_as(&mut self, content_type: &str, bytes: &[u8]) {
         let Phase::Answering(exchange) = self.phase else { return };
-        let head = ReplyHead { status: 200, content_type: "application/octet-stream", headers: &[] };
+        let head = ReplyHead { status: 200, content_type, headers: &[] };
         reply::write(exchange, &head, bytes, &mut self.out);
         self.phase = if exchange.keep_alive { Phase::Open } else { Phase::Closing };
     }
@@ -230,4 +276,8 @@ impl Connection {
             self.unread_due = Some(now.after(UNREAD_TIME));
         }
     }
+}
+
+fn waits_for_leave(head: &Head) -> bool {
+    head.headers.lists("expect", "100-continue")
 }

@@ -5,8 +5,10 @@
 
 use super::ClientId;
 use super::commands::NAMES_MAX;
+use super::logtail::{self, Logtail};
 use super::route::{body, number, required};
-use crate::api::http::Request;
+use super::streams::NO_CACHE;
+use crate::api::http::{Request, reply};
 use crate::api::names::Namespec;
 use crate::api::v1::{self, ErrorCode, ErrorReply, FollowRequest, Piece};
 use crate::daemon::reactor::{Job, Reactor};
@@ -26,8 +28,6 @@ const PIECE_BYTES: usize = 64 * 1024;
 const ROOM_BYTES: usize = PIECE_BYTES * 2;
 /// Most followed logs, of all clients together, whose files are held open between readings: descriptors are few.
 const FILES_KEPT_MAX: usize = 48;
-/// The type of bytes of which nothing is known.
-const BYTES: &str = "application/octet-stream";
 
 /// The logs that a client follows.
 pub(super) struct Following {
@@ -38,6 +38,8 @@ pub(super) struct Following {
     is_reading: bool,
     /// The log whose turn it is.
     turn: usize,
+    /// For supervisord's streams: what is their own.
+    logtail: Option<Logtail>,
 }
 
 /// A log that is followed; the follower is away while the worker reads.
@@ -51,7 +53,7 @@ struct FollowedLog {
 
 impl Following {
     fn new(is_framed: bool) -> Following {
-        Following { logs: Vec::new(), is_framed, is_reading: false, turn: 0 }
+        Following { logs: Vec::new(), is_framed, is_reading: false, turn: 0, logtail: None }
     }
 
     /// Takes the follower that is next to read something.
@@ -168,9 +170,25 @@ impl Reactor {
         FollowedLog { namespec, target, follower: Some(follower), has_more: true, keeps_file }
     }
 
+    /// Follows one log in supervisord's way; the stream begins once it was found.
+    pub(super) fn follow_in_their_way(
+        &mut self,
+        client: ClientId,
+        path: PathBuf,
+        bytes: u64,
+        logtail: Logtail,
+    ) {
+        let mut following = Following::new(false);
+        following.logtail = Some(logtail);
+        following.logs.push(self.follow(String::new(), path, Start::End(bytes)));
+        self.begin_following(client, following);
+    }
+
     fn begin_following(&mut self, client: ClientId, following: Following) {
-        if let Some(connection) = self.control.connection(client) {
-            connection.begin_stream(BYTES);
+        if following.logtail.is_none()
+            && let Some(connection) = self.control.connection(client)
+        {
+            connection.begin_stream(reply::BYTES, &NO_CACHE);
         }
         self.subscribers.followings.insert(client, following);
         self.read_on(client);
@@ -210,11 +228,16 @@ impl Reactor {
         &mut self,
         client: ClientId,
         index: usize,
-        follower: Follower,
+        mut follower: Follower,
         bytes: std::io::Result<Vec<u8>>,
     ) {
         let Some(following) = self.subscribers.followings.get_mut(&client) else { return };
         following.is_reading = false;
+        if let (Some(logtail), Some(connection)) = (&mut following.logtail, self.control.connection(client))
+            && !logtail.go_on(connection, &mut follower)
+        {
+            return self.refuse_logtail(client);
+        }
         let is_framed = following.is_framed;
         let Some(log) = following.logs.get_mut(index) else { return };
         let mut piece = Piece { namespec: log.namespec.clone(), ..Piece::default() };
@@ -258,6 +281,16 @@ impl Reactor {
     fn leave_log(&mut self, log: &FollowedLog) {
         self.disk.unwatch(&log.target);
         self.subscribers.files_kept -= usize::from(log.keeps_file);
+    }
+
+    /// Answers that there is no log to follow.
+    fn refuse_logtail(&mut self, client: ClientId) {
+        if let Some(following) = self.subscribers.followings.remove(&client) {
+            following.logs.iter().for_each(|log| self.leave_log(log));
+        }
+        if let Some(connection) = self.control.connection(client) {
+            connection.error(&logtail::no_log());
+        }
     }
 
     /// Ends a stream to which nothing can come any more.

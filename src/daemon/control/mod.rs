@@ -4,33 +4,44 @@
 //! the disk worker; nothing is decided here. Example: `control.ready(token, now)` when the poll says so, then
 //! `for (client, request) in control.take_requests()`.
 
+mod access;
 mod commands;
 mod config_verbs;
 mod connection;
 mod follow;
+mod logtail;
 mod route;
+mod rpc;
 mod show;
+mod stream;
 mod streams;
 
 use crate::api::http::Request;
 use crate::model::Time;
-use crate::sys::{identity, listen};
+use crate::sys::identity;
 use connection::Connection;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
+use std::rc::Rc;
 use std::time::Duration;
+use stream::Stream;
 
+pub(super) use access::Door;
 pub(super) use commands::Jobs;
 pub(super) use config_verbs::{Update, Verb};
+pub(super) use rpc::{CallId, Calls, SUPERVISOR_VERSION};
 pub(super) use show::unix;
+pub(super) use stream::Listener;
 pub(super) use streams::Subscribers;
 
 /// Tokens from here on are listeners.
 pub(super) const LISTENERS: usize = 1 << 60;
+/// Keys of listeners from here on are those of servers that the configuration names.
+pub(super) const SERVERS: usize = 1 << 16;
 /// Tokens from here on are connections.
 pub(super) const CONNECTIONS: usize = 1 << 61;
 /// Most connections at once: a user's own clients are few, and each may hold a descriptor and a buffer.
@@ -51,6 +62,9 @@ pub(super) struct ClientId(pub(super) u64);
 /// Who asks when the daemon asks itself: nobody is answered.
 pub(super) const NOBODY: ClientId = ClientId(0);
 
+/// Stands for whoever came over the network.
+const NOT_KNOWN: crate::model::Uid = crate::model::Uid(u32::MAX);
+
 /// Connections refused since the last line about them.
 #[derive(Default)]
 struct Denials {
@@ -62,7 +76,9 @@ struct Denials {
 /// All connections.
 pub(super) struct Control {
     registry: Registry,
-    listeners: BTreeMap<usize, UnixListener>,
+    listeners: BTreeMap<usize, (Listener, Rc<Door>)>,
+    /// The door of the user's own sockets.
+    own_door: Rc<Door>,
     connections: BTreeMap<ClientId, Connection>,
     next_client: u64,
     /// Given up for a moment when no descriptor is left, to say no with.
@@ -79,6 +95,7 @@ impl Control {
         Control {
             registry,
             listeners: BTreeMap::new(),
+            own_door: Rc::new(Door::of_owner()),
             connections: BTreeMap::new(),
             next_client: 1,
             spare: spare_fd(),
@@ -88,25 +105,33 @@ impl Control {
         }
     }
 
-    /// Listens on a socket under a number of the caller's.
+    /// Listens on a socket of the user's own under a number of the caller's.
     ///
     /// # Errors
     /// As epoll_ctl(2).
     pub(super) fn listen(&mut self, key: usize, listener: OwnedFd) -> io::Result<()> {
-        let listener = UnixListener::from(listener);
-        listener.set_nonblocking(true)?;
+        let door = Rc::clone(&self.own_door);
+        self.open(key, Listener::Unix(UnixListener::from(listener)), door)
+    }
+
+    /// Listens under a number of the caller's; who may come in is said by the door.
+    ///
+    /// # Errors
+    /// As epoll_ctl(2).
+    pub(super) fn open(&mut self, key: usize, listener: Listener, door: Rc<Door>) -> io::Result<()> {
+        listener.set_nonblocking()?;
         self.registry.register(
             &mut SourceFd(&listener.as_raw_fd()),
             Token(LISTENERS + key),
             Interest::READABLE,
         )?;
-        self.listeners.insert(key, listener);
+        self.listeners.insert(key, (listener, door));
         Ok(())
     }
 
     /// Stops to listen on a socket; connections that came by it stay.
     pub(super) fn unlisten(&mut self, key: usize) {
-        if let Some(listener) = self.listeners.remove(&key) {
+        if let Some((listener, _)) = self.listeners.remove(&key) {
             let _ = self.registry.deregister(&mut SourceFd(&listener.as_raw_fd()));
         }
     }
@@ -191,22 +216,24 @@ impl Control {
     pub(super) fn accept_rest(&mut self, listener: &UnixListener, now: Time) {
         let _ = listener.set_nonblocking(true);
         while let Ok((stream, _)) = listener.accept() {
-            self.admit(stream, now);
+            self.admit(Stream::Unix(stream), Rc::clone(&self.own_door), now);
         }
     }
 
     fn accept(&mut self, key: usize, now: Time) {
         for _ in 0..ACCEPTS_A_TURN {
-            let Some(listener) = self.listeners.get(&key) else { return };
+            let Some((listener, door)) = self.listeners.get(&key) else { return };
+            let door = Rc::clone(door);
             match listener.accept() {
-                Ok((stream, _)) => self.admit(stream, now),
+                Ok(stream) => self.admit(stream, door, now),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {
                     // One descriptor is kept to say no with: an unanswered connection would wake us for ever.
                     self.make_room();
                     self.spare = None;
-                    if let Some(Ok((stream, _))) = self.listeners.get(&key).map(UnixListener::accept) {
-                        Connection::new(stream).refuse_and_close(503, "no descriptors are left");
+                    if let Some(Ok(stream)) = self.listeners.get(&key).map(|(listener, _)| listener.accept())
+                    {
+                        Connection::new(stream, door).refuse_and_close(503, "no descriptors are left");
                     }
                     self.spare = spare_fd();
                 }
@@ -217,33 +244,35 @@ impl Control {
             }
         }
         // More may wait, and the poll tells only of news.
-        if let Some(listener) = self.listeners.get(&key) {
+        if let Some((listener, _)) = self.listeners.get(&key) {
             let fd = listener.as_raw_fd();
             let _ = self.registry.reregister(&mut SourceFd(&fd), Token(LISTENERS + key), Interest::READABLE);
         }
     }
 
-    fn admit(&mut self, stream: UnixStream, now: Time) {
-        let uid = listen::peer_uid(&stream).unwrap_or(u32::MAX);
-        if uid != identity::uid() && uid != 0 {
-            (self.denials.count, self.denials.uid) = (self.denials.count + 1, uid);
-            return Connection::new(stream).refuse_and_close(403, "this daemon belongs to another user");
+    fn admit(&mut self, stream: Stream, door: Rc<Door>, now: Time) {
+        let peer = if door.asks_who() || matches!(stream, Stream::Unix(_)) { stream.peer() } else { None };
+        if !door.lets_in(peer.map(|uid| uid.0), identity::uid()) {
+            (self.denials.count, self.denials.uid) =
+                (self.denials.count + 1, peer.map_or(u32::MAX, |uid| uid.0));
+            return Connection::new(stream, door)
+                .refuse_and_close(403, "this daemon belongs to another user");
         }
         if self.connections.len() >= CONNECTIONS_MAX {
             self.make_room();
         }
         if self.connections.len() >= CONNECTIONS_MAX {
-            return Connection::new(stream).refuse_and_close(503, "too many connections");
+            return Connection::new(stream, door).refuse_and_close(503, "too many connections");
         }
         let client = ClientId(self.next_client);
         self.next_client += 1;
         let token = Token(CONNECTIONS + client.0 as usize);
         let interest = Interest::READABLE | Interest::WRITABLE;
-        if stream.set_nonblocking(true).is_ok()
+        if stream.set_nonblocking().is_ok()
             && self.registry.register(&mut SourceFd(&stream.as_raw_fd()), token, interest).is_ok()
         {
-            let mut connection = Connection::new(stream);
-            connection.peer = crate::model::Uid(uid);
+            let mut connection = Connection::new(stream, door);
+            connection.peer = peer.unwrap_or(NOT_KNOWN);
             self.connections.insert(client, connection);
             self.serve(client, now);
         }

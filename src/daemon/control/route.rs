@@ -33,6 +33,23 @@ const ROUTES: [(Method, &str, Handler); 21] = [
     (Method::Head, path::STATUS, Reactor::answer_status),
 ];
 
+/// supervisord's own paths: whatever begins so, first match first (compat: `/RPC2/` is `/RPC2`).
+const PREFIXES: [(Method, &str, Handler); 3] = [
+    (Method::Post, "/RPC2", Reactor::answer_rpc),
+    (Method::Get, "/logtail", Reactor::answer_logtail),
+    (Method::Get, "/mainlogtail", Reactor::answer_main_logtail),
+];
+
+/// Returns the rows that a path leads to, one a method.
+fn rows(path: &str) -> Vec<&'static (Method, &'static str, Handler)> {
+    let exact: Vec<_> = ROUTES.iter().filter(|row| row.1 == path).collect();
+    if exact.is_empty() {
+        PREFIXES.iter().filter(|row| path.starts_with(row.1)).take(1).collect()
+    } else {
+        exact
+    }
+}
+
 impl Reactor {
     /// Answers the requests that are complete, or begins to.
     pub(in crate::daemon) fn take_requests(&mut self) {
@@ -47,12 +64,12 @@ impl Reactor {
     }
 
     fn dispatch(&mut self, client: ClientId, request: &Request) -> Result<(), ErrorReply> {
-        let mut known = ROUTES.iter().filter(|row| row.1 == request.head.path).peekable();
-        if known.peek().is_none() {
+        let known = rows(&request.head.path);
+        if known.is_empty() {
             let message = format!("there is nothing at {}", request.head.path);
             return Err(ErrorReply::new(ErrorCode::NotFound, message, "visor-api(7) lists the paths"));
         }
-        match known.find(|row| row.0 == request.head.method) {
+        match known.into_iter().find(|row| row.0 == request.head.method) {
             Some((_, _, handler)) => handler(self, client, request),
             None => {
                 let message = format!("{} does not take this method", request.head.path);
@@ -98,6 +115,22 @@ pub(super) fn number(request: &Request, name: &str, default: u64) -> Result<u64,
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn supervisords_paths_are_prefixes_and_nothing_shadows_another() {
+        for (path, prefix) in [
+            ("/RPC2", Some("/RPC2")),
+            ("/RPC2foo/bar", Some("/RPC2")),
+            ("/logtail/öäü/stdout", Some("/logtail")),
+            ("/mainlogtail", Some("/mainlogtail")),
+            ("/v1/log", Some("/v1/log")),
+            ("/v1/logtail", None),
+            ("/", None),
+            ("/../../etc/passwd", None),
+        ] {
+            assert_eq!(rows(path).first().map(|row| row.1), prefix, "{path}");
+        }
+    }
 
     #[test]
     fn no_path_and_method_stand_twice_and_all_are_of_this_version() {

@@ -140,6 +140,7 @@ impl Reactor {
             sockets: sockets
                 .map(|s| s.paths().iter().map(|path| shown_path(path)).collect())
                 .unwrap_or_default(),
+            servers: self.shown_servers(),
             lock: sockets.and_then(Sockets::lock_path).as_deref().map(shown_path).unwrap_or_default(),
             log: match &self.settings.daemon.logfile {
                 MainLog::File(path) => shown_path(path),
@@ -160,7 +161,7 @@ impl Reactor {
 }
 
 /// What supervisord's description of a process is made from.
-fn facts(view: &ProcessView, now: WallTime) -> Facts<'_> {
+pub(super) fn facts(view: &ProcessView, now: WallTime) -> Facts<'_> {
     Facts {
         name: &view.name,
         state: view.state,

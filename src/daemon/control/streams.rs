@@ -12,10 +12,13 @@ use crate::api::names::{self, Namespec};
 use crate::api::v1::{self, ErrorCode, ErrorReply, ProcessResult, ResultStatus};
 use crate::core::Transition;
 use crate::daemon::reactor::Reactor;
-use crate::model::ProcessId;
+use crate::model::{ProcessId, State};
 use crate::sys::clock;
 use std::collections::BTreeMap;
 use std::io::Write as _;
+
+/// What goes with a stream: nobody between keeps a part of it.
+pub(super) const NO_CACHE: [(&str, &str); 1] = [("Cache-Control", "no-cache")];
 
 /// Most answers without an end at once. The rest of the connections stays for short requests: whoever has many logs
 /// open can still ask for the state, or for a stop.
@@ -64,7 +67,7 @@ impl Reactor {
     pub(super) fn answer_events(&mut self, client: ClientId, _request: &Request) -> Result<(), ErrorReply> {
         self.may_stream()?;
         if let Some(connection) = self.control.connection(client) {
-            connection.begin_stream("text/event-stream");
+            connection.begin_stream(reply::EVENTS, &NO_CACHE);
             self.subscribers.events.insert(client, Subscriber::default());
         }
         Ok(())
@@ -72,8 +75,9 @@ impl Reactor {
 
     /// Tells everybody who listens of a change of state.
     pub(in crate::daemon) fn tell_transition(&mut self, transition: &Transition) {
-        self.subscribers.serial += 1;
         if self.subscribers.events.is_empty() {
+            // It counts all the same: whoever comes back sees what was missed.
+            self.subscribers.serial += 1;
             return;
         }
         let Some(spec) = self.core.process(transition.process).map(|process| process.spec().clone()) else {
@@ -92,8 +96,14 @@ impl Reactor {
             "cause": transition.cause,
             "at_unix": unix(transition.at),
         });
+        self.tell("process_state", &data);
+    }
+
+    /// Sends an event to everybody who listens.
+    fn tell(&mut self, name: &str, data: &serde_json::Value) {
+        self.subscribers.serial += 1;
         let mut event = Vec::new();
-        reply::write_event(Some(self.subscribers.serial), "process_state", &data.to_string(), &mut event);
+        reply::write_event(Some(self.subscribers.serial), name, &data.to_string(), &mut event);
         let clients: Vec<ClientId> = self.subscribers.events.keys().copied().collect();
         for client in clients {
             self.tell_dropped(client);
@@ -125,20 +135,31 @@ impl Reactor {
 
     pub(super) fn answer_stdin(&mut self, client: ClientId, request: &Request) -> Result<(), ErrorReply> {
         let process = self.one(required(request, "name")?)?;
-        let run = self.core.process(process).and_then(crate::core::Process::run);
-        let live = run.and_then(|run| self.runs.table.get(&run)).filter(|live| live.alive);
-        let (status, text) = match live.and_then(|live| live.stdin.as_ref()) {
-            None => (ResultStatus::NotRunning, String::new()),
-            Some(stdin) => match write_whole(stdin, &request.body) {
-                Ok(()) => (ResultStatus::Done, String::new()),
-                Err(why) => (ResultStatus::Failed, why),
-            },
+        let (status, text) = match self.write_stdin(process, &request.body) {
+            Ok(()) => (ResultStatus::Done, String::new()),
+            Err(StdinError::NotRunning) => (ResultStatus::NotRunning, String::new()),
+            Err(StdinError::Closed(why) | StdinError::Full(why)) => (ResultStatus::Failed, why),
         };
         let view = self.process_view(process);
         let namespec = view.as_ref().map(|view| view.namespec.clone()).unwrap_or_default();
         let results = vec![ProcessResult { namespec, status, text, process: view }];
         self.send(client, &v1::Results { results });
         Ok(())
+    }
+
+    /// Writes to the standard input of a process, without waiting for it to read.
+    pub(super) fn write_stdin(&self, process: ProcessId, bytes: &[u8]) -> Result<(), StdinError> {
+        let known = self.core.process(process).filter(|process| process.state().shown() != State::Stopping);
+        let run = known.and_then(crate::core::Process::run);
+        let live = run.and_then(|run| self.runs.table.get(&run)).filter(|live| live.alive);
+        let stdin = live.ok_or(StdinError::NotRunning)?.stdin.as_ref();
+        write_whole(stdin.ok_or_else(|| StdinError::Closed("it has no standard input".to_owned()))?, bytes)
+    }
+
+    /// Tells everybody who listens what a client wants told.
+    pub(super) fn tell_remote_communication(&mut self, kind: &str, data: &str) {
+        let event = serde_json::json!({ "type": kind, "data": data });
+        self.tell("remote_communication", &event);
     }
 
     /// Finds the one process that a name stands for.
@@ -154,16 +175,28 @@ impl Reactor {
     }
 }
 
+/// Why a program's standard input did not take what was written.
+pub(super) enum StdinError {
+    /// It does not run, or is being stopped.
+    NotRunning,
+    /// Its standard input is closed; holds the words.
+    Closed(String),
+    /// It does not read as fast; holds the words.
+    Full(String),
+}
+
 /// Writes to a program's standard input without waiting for it: all of it, or nothing that counts.
-fn write_whole(stdin: &std::os::fd::OwnedFd, bytes: &[u8]) -> Result<(), String> {
-    let mut file = std::fs::File::from(stdin.try_clone().map_err(|e| e.to_string())?);
-    crate::sys::fd::set_nonblocking(stdin, true).map_err(|e| e.to_string())?;
+fn write_whole(stdin: &std::os::fd::OwnedFd, bytes: &[u8]) -> Result<(), StdinError> {
+    let closed = |error: std::io::Error| StdinError::Closed(format!("its standard input is closed: {error}"));
+    let mut file = std::fs::File::from(stdin.try_clone().map_err(closed)?);
+    crate::sys::fd::set_nonblocking(stdin, true).map_err(closed)?;
+    let full = |taken: usize| {
+        StdinError::Full(format!("the program does not read: {taken} of {} bytes were taken", bytes.len()))
+    };
     match file.write(bytes) {
         Ok(count) if count == bytes.len() => Ok(()),
-        Ok(count) => Err(format!("the program does not read: {count} of {} bytes were taken", bytes.len())),
-        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-            Err("the program does not read: nothing was taken".to_owned())
-        }
-        Err(error) => Err(format!("its standard input is closed: {error}")),
+        Ok(count) => Err(full(count)),
+        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Err(full(0)),
+        Err(error) => Err(closed(error)),
     }
 }
