@@ -95,12 +95,6 @@ impl Socket {
     }
 }
 
-impl Server {
-    fn shown(&self) -> String {
-        shown(&self.spec.address)
-    }
-}
-
 fn shown(address: &ServerAddress) -> String {
     match address {
         ServerAddress::Unix { file, .. } => file.display().to_string(),
@@ -150,66 +144,57 @@ impl Reactor {
         before.into_iter().for_each(Server::close);
         let mut failure = None;
         for (index, (spec, old)) in wanted.into_iter().zip(kept).enumerate() {
-            let server = self.open_server(index, spec, old);
-            if let Err(why) = &server.socket {
-                failure.get_or_insert(format!(
-                    "[{}] cannot listen at {}: {why}",
-                    server.spec.section,
-                    server.shown()
-                ));
-            }
+            let server = self.open_server(index, spec.clone(), old).unwrap_or_else(|why| {
+                let (section, shown) = (&spec.section, shown(&spec.address));
+                failure.get_or_insert(format!("[{section}] cannot listen at {shown}: {why}"));
+                Server { spec, socket: Err(why) }
+            });
             self.servers.0.push(server);
         }
         self.hold_servers();
         failure.map_or(Ok(()), Err)
     }
 
-    fn open_server(&mut self, index: usize, spec: ServerSpec, old: Option<Socket>) -> Server {
+    fn open_server(&mut self, index: usize, spec: ServerSpec, old: Option<Socket>) -> Result<Server, String> {
         if index >= SERVERS_MAX {
-            let why = format!("there are more than {SERVERS_MAX} servers");
-            return Server { spec, socket: Err(why) };
+            return Err(format!("there are more than {SERVERS_MAX} servers"));
         }
-        let socket = old.map_or_else(|| Socket::open(&spec), Ok).map_err(|error| in_words(&error));
-        let mut server = Server { spec, socket };
-        self.judge_exposure(&mut server);
-        if let Ok(socket) = &server.socket {
-            let door = Rc::new(door(&server.spec));
-            let opened =
-                socket.listener().and_then(|listener| self.control.open(SERVERS + index, listener, door));
-            if let Err(error) = opened {
-                server.socket = Err(error.to_string());
-            }
+        let socket = old.map_or_else(|| Socket::open(&spec), Ok).map_err(|error| in_words(&error))?;
+        if self.must_stay_closed(&spec, &socket) {
+            return Ok(Server { spec, socket: Err("it needs username= and password=".to_owned()) });
         }
-        server
+        let door = Rc::new(door(&spec));
+        let opened =
+            socket.listener().and_then(|listener| self.control.open(SERVERS + index, listener, door));
+        opened.map_err(|error| error.to_string())?;
+        Ok(Server { spec, socket: Ok(socket) })
     }
 
-    /// Closes a port that anybody on the network could use to run programs, and warns of one that is open to them.
-    fn judge_exposure(&mut self, server: &mut Server) {
-        let Ok(socket) = &server.socket else { return };
-        let (section, shown) = (server.spec.section.clone(), server.shown());
-        let has_login = login(&server.spec).is_some();
-        match (socket.is_exposed(), has_login) {
-            (true, false) => {
+    /// Whether anybody on the network could use a port to run programs; tells of one that is open to them.
+    fn must_stay_closed(&mut self, spec: &ServerSpec, socket: &Socket) -> bool {
+        let (section, shown, has_login) = (&spec.section, shown(&spec.address), login(spec).is_some());
+        let (level, text) = match (socket, socket.is_exposed(), has_login) {
+            (Socket::File(..), ..) | (_, false, true) => return false,
+            (_, true, false) => {
                 let text = format!(
                     "[{section}] stays closed: whoever reaches {shown} could run programs here; set username= and \
                      password=, or port=127.0.0.1:PORT"
                 );
-                self.log(Level::Critical, &text);
-                server.socket = Err("it needs username= and password=".to_owned());
+                (Level::Critical, text)
             }
-            (true, true) => {
+            (_, true, true) => {
                 let text = format!(
                     "[{section}] listens at {shown}, which is not this machine's own: names, passwords and logs go \
                      over the network in the clear"
                 );
-                self.log(Level::Warn, &text);
+                (Level::Warn, text)
             }
-            (false, false) if matches!(socket, Socket::Port(_)) => {
-                let text = format!("[{section}] has no password: it answers only you and root");
-                self.log(Level::Warn, &text);
+            (_, false, false) => {
+                (Level::Warn, format!("[{section}] has no password: it answers only you and root"))
             }
-            (false, _) => {}
-        }
+        };
+        self.log(level, &text);
+        level == Level::Critical
     }
 
     /// Has the keeper hold the listeners over our death.
@@ -232,13 +217,13 @@ impl Reactor {
 
     /// Returns what `status` says about them.
     pub(super) fn shown_servers(&self) -> Vec<v1::Server> {
-        let shown = |server: &Server| v1::Server {
+        let view = |server: &Server| v1::Server {
             section: server.spec.section.clone(),
-            address: server.shown(),
+            address: shown(&server.spec.address),
             open: server.socket.is_ok(),
             text: server.socket.as_ref().err().cloned().unwrap_or_default(),
         };
-        self.servers.0.iter().map(shown).collect()
+        self.servers.0.iter().map(view).collect()
     }
 }
 

@@ -34,7 +34,29 @@ pub(super) struct World {
 impl World {
     /// Starts a daemon and waits until its socket is there; nothing where the counterpart is missing.
     pub(super) fn start(kind: Kind, name: &str, sections: &str) -> Option<World> {
-        let sandbox = Sandbox::new(name, Who::Ordinary);
+        World::start_with(kind, name, sections, &[])
+    }
+
+    /// The same with further files, each a name and its text.
+    pub(super) fn start_with(
+        kind: Kind,
+        name: &str,
+        sections: &str,
+        files: &[(&str, &str)],
+    ) -> Option<World> {
+        World::start_for(kind, Who::Ordinary, name, sections, files)
+    }
+
+    /// The same for a certain user.
+    pub(super) fn start_for(
+        kind: Kind,
+        who: Who,
+        name: &str,
+        sections: &str,
+        files: &[(&str, &str)],
+    ) -> Option<World> {
+        let sandbox = Sandbox::new(name, who);
+        files.iter().for_each(|(name, text)| drop(sandbox.write(name, text)));
         let binary = match kind {
             Kind::Visord => sandbox.daemon_binary(),
             Kind::Supervisord => need::venv("supervisord")?,
