@@ -354,8 +354,7 @@ pub(super) fn assemble(link: Link, keeper: Pid, parts: Parts) -> Result<Box<Reac
     let control_registry = poll.registry().try_clone().map_err(|e| system("share the event queue", e))?;
     let registry = poll.registry().try_clone().map_err(|e| system("share the event queue", e))?;
     let daemon = &parts.settings.daemon;
-    let main_log = main_log_sink(daemon);
-    let lines = Lines::new(disk.open(main_log.clone()), main_log);
+    let lines = open_main_log(&disk, daemon);
     let activity = Activity::new(daemon.loglevel, parts.echo);
     let mut reactor = Box::new(Reactor {
         poll,
@@ -442,8 +441,14 @@ fn make_log_directory(settings: &Settings) -> Result<(), Refusal> {
     made.map_err(|e| refuse(outcome::SYSTEM, &format!("cannot make {}: {e}", directory.display())))
 }
 
+/// Opens the activity log.
+pub(super) fn open_main_log(disk: &Disk<Job>, daemon: &DaemonSpec) -> Lines {
+    let sink = main_log_sink(daemon);
+    Lines::new(disk.open(sink.clone()), sink)
+}
+
 /// Where the activity log goes.
-pub(super) fn main_log_sink(daemon: &DaemonSpec) -> SinkSpec {
+fn main_log_sink(daemon: &DaemonSpec) -> SinkSpec {
     match &daemon.logfile {
         MainLog::File(path) => {
             let max_bytes = u64::try_from(daemon.logfile_maxbytes).unwrap_or(0);

@@ -8,7 +8,6 @@ use super::store::Store;
 use super::{auto_logs, unbuilt};
 use crate::config::{self, Loaded};
 use crate::core::{Input, Phase};
-use crate::logs::lines::Lines;
 use crate::model::spec::{FleetSpec, Settings};
 use crate::model::{Level, Signal};
 use crate::sys::host::RealHost;
@@ -150,10 +149,9 @@ impl Reactor {
         if old.pidfile != new.pidfile {
             super::pidfile::remove(&old.pidfile, self.keeper);
         }
-        let sink = super::boot::main_log_sink(new);
         self.activity.set_level(new.loglevel);
         self.lines.flush(&self.disk);
-        let next = Lines::new(self.disk.open(sink.clone()), sink);
+        let next = super::boot::open_main_log(&self.disk, new);
         self.disk.close(std::mem::replace(&mut self.lines, next).sink());
     }
 }

@@ -2,6 +2,7 @@
 
 use super::raw::{self, call, exchange, read_until, status, unix};
 use super::world::{Kind, OPEN, World};
+use crate::common::wait::{self, LONG};
 use std::io::Write as _;
 
 const CLOSE: &str = "Connection: close\r\n";
@@ -101,11 +102,11 @@ fn a_client_that_waits_for_leave_gets_it_and_one_without_the_password_does_not()
 
 #[test]
 fn a_log_is_streamed_from_its_end_through_its_clearing() {
-    let world = world(
-        "logtail",
-        "[program:öäü]\ncommand=cat\nstdout_logfile=%(here)s/p.log\n[program:silent]\ncommand=cat\nstdout_logfile=NONE\n",
-    );
-    std::fs::write(world.sandbox.path("p.log"), "x".repeat(2000) + "…\n").expect("the log of a program");
+    let programs = "[program:öäü]\ncommand=cat\nstdout_logfile=%(here)s/p.log\n[program:silent]\ncommand=cat\n\
+                    stdout_logfile=NONE\n";
+    let log = "x".repeat(2000) + "…\n";
+    let world = World::start_with(Kind::Visord, "logtail", &format!("{OPEN}{programs}"), &[("p.log", &log)]);
+    let world = world.expect("our own daemon");
     for target in ["/logtail/öäü", "/logtail/öäü/stdout", "/logtail/%C3%B6%C3%A4%C3%BC%3A%C3%B6%C3%A4%C3%BC"]
     {
         let mut wire = unix(&world.socket());
@@ -126,14 +127,12 @@ fn a_log_is_streamed_from_its_end_through_its_clearing() {
     let begin = read_until(&mut *wire, "…\n");
     assert!(begin.starts_with("HTTP/1.0 200") && !begin.contains("chunked"), "{begin}");
     std::fs::File::options().write(true).truncate(true).open(world.sandbox.path("p.log")).expect("the log");
-    for request in ["startProcess", "sendProcessStdin"] {
-        let text = if request == "startProcess" { "" } else { "<param><value>again\n</value></param>" };
-        let body = format!(
-            "<methodCall><methodName>supervisor.{request}</methodName><params><param><value>öäü</value></param>{text}\
-             </params></methodCall>"
-        );
-        exchange(unix(&world.socket()), raw::post(&body, CLOSE).as_bytes());
-    }
+    let body = "<methodCall><methodName>supervisor.sendProcessStdin</methodName><params><param><value>öäü</value></param>\
+                <param><value>again\n</value></param></params></methodCall>";
+    wait::until(LONG, "a program that reads", || {
+        let reply = exchange(unix(&world.socket()), raw::post(body, CLOSE).as_bytes());
+        reply.contains("<boolean>1</boolean>").then_some(())
+    });
     assert!(read_until(&mut *wire, "again\n").contains("==> File truncated <==\n"));
     let mut main = unix(&world.socket());
     main.write_all(b"GET /mainlogtail HTTP/1.1\r\n\r\n").expect("it reads");

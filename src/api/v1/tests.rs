@@ -30,6 +30,7 @@ fn the_daemon_has_the_documented_fields() {
     let daemon = json!({
         "pid": 1, "reactor_pid": 2, "version": "0.1.0", "instance": "default", "phase": "running",
         "started_unix": 1.0, "sockets": ["/s"], "lock": "/l", "log": "/v.log",
+        "servers": [{"section": "inet_http_server", "address": "*:9001", "open": false, "text": "why"}],
         "config": {"file": "/c", "files": 2, "state": "bad", "since_unix": 0.0, "problems": ["/c:1: error: x"]},
     });
     let reply = json!({"daemon": daemon, "processes": [], "missing": ["x"]});

@@ -35,6 +35,12 @@ impl Outcome {
         Outcome { group: group.to_owned(), name: name.to_owned(), result }
     }
 
+    /// Whether a child was made or signalled before this was known.
+    fn was_tried(&self) -> bool {
+        let fault = self.result.as_ref().err().and_then(|fault| Code::of(fault.code));
+        fault.is_none_or(|code| matches!(code, Code::SpawnError | Code::AbnormalTermination))
+    }
+
     fn value(self) -> Value {
         let (status, description) = match self.result {
             Ok(()) => (Code::Success.number(), "OK".to_owned()),
@@ -50,12 +56,15 @@ impl Outcome {
     }
 }
 
-/// Returns the answer to a call: of one process whether it went well, of several how it went with each.
+/// Returns the answer to a call: of one process whether it went well, of several how it went with each. What is known
+/// without trying comes first, then what was tried in the order in which it ended: supervisorctl's exit code is that of
+/// the last one.
 pub(in crate::daemon::control) fn value_of(is_one: bool, mut outcomes: Vec<Outcome>) -> Result<Value, Fault> {
-    match outcomes.pop() {
-        Some(one) if is_one => one.result.map(|()| true.into()),
-        last => Ok(Value::Array(outcomes.into_iter().chain(last).map(Outcome::value).collect())),
+    if is_one && let Some(one) = outcomes.pop() {
+        return one.result.map(|()| true.into());
     }
+    outcomes.sort_by_key(Outcome::was_tried);
+    Ok(Value::Array(outcomes.into_iter().map(Outcome::value).collect()))
 }
 
 fn fault_of(reply: &Reply, named: &str) -> Option<Fault> {
@@ -213,7 +222,8 @@ mod tests {
     fn one_process_is_a_truth_and_several_are_a_list() {
         let outcome = || Outcome::new("g", "p", None, &Reply::NotRunning);
         assert_eq!(value_of(true, vec![outcome()]), Err(Fault::new(Code::NotRunning, "g:p")));
-        let list = value_of(false, vec![outcome(), Outcome::new("a", "a", None, &Reply::Done)]);
+        let done = Outcome::new("a", "a", None, &Reply::Done);
+        let list = value_of(false, vec![done, outcome()]);
         let expected: [Value; 2] = [
             [
                 ("name", "p".into()),
