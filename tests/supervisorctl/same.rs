@@ -5,6 +5,7 @@
 //! lines of a reply about several processes are sorted.
 
 use super::upstream::{Said, Upstream};
+use crate::common::need;
 use std::io::Write as _;
 use std::process::Stdio;
 
@@ -218,9 +219,22 @@ const SESSION: &[Step] = &[
 fn both_clients_say_the_same_in_every_step_of_a_session() {
     let start = |name: &str| Upstream::start(name, "", PROGRAMS);
     let (Some(one), Some(other)) = (start("same-theirs"), start("same-ours")) else { return };
+    compare(&one, &other);
+}
+
+#[test]
+fn both_clients_say_the_same_of_visord() {
+    if need::venv("supervisorctl").is_some() {
+        let start = |name: &str| Upstream::replaced(name, "", PROGRAMS);
+        compare(&start("visord-theirs"), &start("visord-ours"));
+    }
+}
+
+/// Plays the session with their client at one daemon and ours at the other.
+fn compare(one: &Upstream, other: &Upstream) {
     let (theirs, ours) = std::thread::scope(|scope| {
-        let theirs = scope.spawn(|| play(&one, false));
-        let ours = play(&other, true);
+        let theirs = scope.spawn(|| play(one, false));
+        let ours = play(other, true);
         (theirs.join().expect("their session ends"), ours)
     });
     let differences: Vec<String> = SESSION

@@ -32,7 +32,18 @@ impl Upstream {
     /// `[supervisorctl]`.
     pub(crate) fn start(name: &str, server: &str, sections: &str) -> Option<Upstream> {
         let supervisord = need::venv("supervisord")?;
+        Some(Upstream::run_in(Sandbox::new(name, Who::Ordinary), supervisord, server, sections))
+    }
+
+    /// Starts our daemon in the place of the real one.
+    pub(crate) fn replaced(name: &str, server: &str, sections: &str) -> Upstream {
         let sandbox = Sandbox::new(name, Who::Ordinary);
+        let link = sandbox.path("supervisord");
+        std::os::unix::fs::symlink(sandbox.daemon_binary(), &link).expect("a link");
+        Upstream::run_in(sandbox, link, server, sections)
+    }
+
+    fn run_in(sandbox: Sandbox, supervisord: PathBuf, server: &str, sections: &str) -> Upstream {
         let text = format!(
             "[supervisord]\nlogfile=%(here)s/d.log\npidfile=%(here)s/d.pid\nchildlogdir=%(here)s\n\
              [unix_http_server]\nfile=%(here)s/s.sock\n{server}\n\
@@ -51,7 +62,7 @@ impl Upstream {
             .expect("supervisord starts");
         let upstream = Upstream { sandbox, child };
         upstream.wait_for("supervisord started with pid", 1);
-        Some(upstream)
+        upstream
     }
 
     /// Waits until a text stands so many times in the activity log.
