@@ -365,13 +365,7 @@ pub(super) fn assemble(link: Link, keeper: Pid, parts: Parts) -> Result<Box<Reac
         strays: Strays::default(),
         keeper,
         core: Core::default(),
-        common: Common {
-            is_login: parts.login.is_some(),
-            environment: parts.login.unwrap_or_else(|| std::env::vars_os().collect()),
-            server_url: daemon.serverurl.clone(),
-            token: format!("{keeper}.{:x}", clock::since_boot_ns()),
-            limits: parts.limits,
-        },
+        common: common(keeper, daemon, parts.limits, parts.login),
         settings: parts.settings,
         options: parts.options,
         store: None,
@@ -411,6 +405,16 @@ pub(super) fn assemble(link: Link, keeper: Pid, parts: Parts) -> Result<Box<Reac
     });
     reactor.register().map_err(|e| system("listen to the keeper", e))?;
     Ok(reactor)
+}
+
+fn common(keeper: Pid, daemon: &DaemonSpec, limits: Limits, login: Option<Environment>) -> Common {
+    Common {
+        is_login: login.is_some(),
+        environment: login.unwrap_or_else(|| std::env::vars_os().collect()),
+        server_url: daemon.serverurl.clone(),
+        token: format!("{keeper}.{:x}", clock::since_boot_ns()),
+        limits,
+    }
 }
 
 /// Waits until the activity log is open; a daemon that cannot say anything does not start.
