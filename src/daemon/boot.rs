@@ -345,11 +345,8 @@ pub(super) fn assemble(link: Link, keeper: Pid, parts: Parts) -> Result<Box<Reac
     let system = |what: &str, e: io::Error| refuse(outcome::SYSTEM, &format!("cannot {what}: {e}"));
     let poll = mio::Poll::new().map_err(|e| system("make an event queue", e))?;
     let waker = Arc::new(mio::Waker::new(poll.registry(), WAKER).map_err(|e| system("make a waker", e))?);
-    let of_disk = Arc::clone(&waker);
-    let wake = Box::new(move || drop(of_disk.wake()));
     let pool = Arc::new(parts.pool);
-    let disk: Disk<Job> =
-        Disk::start(Arc::clone(&pool), wake).map_err(|e| system("start the disk worker", e))?;
+    let disk = start_disk(&pool, &waker).map_err(|e| system("start the disk worker", e))?;
     let inlet = disk.inlet();
     let control_registry = poll.registry().try_clone().map_err(|e| system("share the event queue", e))?;
     let registry = poll.registry().try_clone().map_err(|e| system("share the event queue", e))?;
@@ -443,6 +440,11 @@ fn make_log_directory(settings: &Settings) -> Result<(), Refusal> {
     let directory = &settings.daemon.childlogdir;
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
     made.map_err(|e| refuse(outcome::SYSTEM, &format!("cannot make {}: {e}", directory.display())))
+}
+
+fn start_disk(pool: &Arc<Pool>, waker: &Arc<mio::Waker>) -> io::Result<Disk<Job>> {
+    let waker = Arc::clone(waker);
+    Disk::start(Arc::clone(pool), Box::new(move || drop(waker.wake())))
 }
 
 /// Opens the activity log.

@@ -141,3 +141,20 @@ fn a_log_is_streamed_from_its_end_through_its_clearing() {
         exchange(unix(&world.socket()), format!("GET /logtail/silent HTTP/1.1\r\n{CLOSE}\r\n").as_bytes());
     assert_eq!(status(&none), "404", "{none}");
 }
+
+#[test]
+fn who_sends_head_and_body_apart_is_told_why_it_is_refused() {
+    let locked = "[unix_http_server]\nfile=%(here)s/s.sock\nusername=user\npassword=123\n";
+    let world = World::start(Kind::Visord, "apart", locked).expect("our own daemon");
+    let request = call("supervisor.getState", "");
+    let (head, body) = request.split_at(request.find("<?xml").expect("a body"));
+    let mut wire = unix(&world.socket());
+    wire.write_all(head.as_bytes()).expect("it reads");
+    // The head has been read by the time that another request was answered.
+    exchange(unix(&world.socket()), call("supervisor.getState", CLOSE).as_bytes());
+    wire.write_all(body.as_bytes()).expect("it is heard out");
+    assert_eq!(status(&read_until(&mut *wire, "\r\n\r\n")), "401");
+    // More than a call needs is not waited for.
+    let large = "POST /RPC2 HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n";
+    assert_eq!(status(&exchange(unix(&world.socket()), large.as_bytes())), "401");
+}

@@ -15,6 +15,9 @@ use std::rc::Rc;
 
 /// Most bytes of a stream (a log, events) that wait for a slow reader; what comes on top is dropped and counted.
 pub(super) const STREAM_UNREAD_MAX_BYTES: usize = 256 * 1024;
+/// Bodies up to this size are taken even when the request will be refused: whoever sends head and body apart would
+/// find the connection closed before reading why. Calls of a few parameters are smaller.
+const BODY_HEARD_OUT_BYTES: usize = 16 * 1024;
 /// Bytes read at once.
 const READ_BYTES: usize = 16 * 1024;
 
@@ -162,6 +165,7 @@ impl Connection {
     fn judge_awaited(&mut self) {
         let Some(head) = self.parser.awaited().filter(|_| !self.is_judged) else { return };
         match self.door.judge(head) {
+            Err(_) if !waits_for_leave(head) && head.content_length <= Some(BODY_HEARD_OUT_BYTES) => {}
             Ok(()) => {
                 if waits_for_leave(head) {
                     self.out.extend_from_slice(reply::CONTINUE);
