@@ -17,6 +17,8 @@ mod kernel;
 mod program;
 #[path = "sim/rng.rs"]
 mod rng;
+#[path = "sim/talk.rs"]
+mod talk;
 #[path = "sim/world.rs"]
 mod world;
 
@@ -66,7 +68,7 @@ fn each_seed(count: u64, check: impl Fn(u64) + Sync) {
 
 #[test]
 fn invariants_hold_in_every_world() {
-    let twist = Twist { snapshots: true, wall_jumps: true, keeper_deaths: true };
+    let twist = Twist { snapshots: true, wall_jumps: true, keeper_deaths: true, ticks: true };
     each_seed(SEEDS, |seed| {
         must_live(seed, number("VISOR_SIM_STEPS", STEPS), twist);
     });
@@ -76,7 +78,7 @@ fn invariants_hold_in_every_world() {
 fn everything_happens_in_some_world() {
     let mut missing = check::everything();
     for seed in 0..64 {
-        let twist = Twist { snapshots: true, wall_jumps: true, keeper_deaths: true };
+        let twist = Twist { snapshots: true, wall_jumps: true, keeper_deaths: true, ticks: true };
         let mut world = World::new(seed, twist, false).expect("the world begins");
         world.ledger.seen = Some(check::Seen::from(["Boot".to_owned()]));
         for _ in 0..STEPS {
@@ -111,6 +113,7 @@ fn nobody_notices_a_restored_snapshot() {
     });
 }
 
+/// Without ticks, which follow it.
 #[test]
 fn no_rule_looks_at_the_wall_clock() {
     each_seed(8, |seed| {

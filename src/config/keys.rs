@@ -205,7 +205,7 @@ pub const SECTIONS: [SectionRow; 15] = [
     section(SectionKind::Ctl, "supervisorctl", Naming::Exactly, true),
     section(SectionKind::Program, "program:", Naming::Begins, true),
     section(SectionKind::Group, "group:", Naming::Begins, true),
-    section(SectionKind::Listener, "eventlistener:", Naming::Begins, false),
+    section(SectionKind::Listener, "eventlistener:", Naming::Begins, true),
     section(SectionKind::Fcgi, "fcgi-program:", Naming::Begins, true),
     section(SectionKind::RpcInterface, "rpcinterface:", Naming::Begins, true),
     section(SectionKind::CtlPlugin, "ctlplugin:", Naming::Begins, true),

@@ -1,6 +1,7 @@
 //! What the core decided: each variant has one arm in `daemon::effects` and one in the simulated world.
 
 use super::input::{Actor, RequestId, SpawnError};
+use crate::model::event::Delivery;
 use crate::model::spec::FcgiSocketSpec;
 use crate::model::{Level, ProcessId, RunId, Signal, State, WallTime};
 use std::sync::Arc;
@@ -72,8 +73,38 @@ pub enum Action {
         /// The answer.
         reply: Reply,
     },
+    /// An event waits in a pool from now on: it is to survive a reactor until it is settled.
+    KeepEvent(Arc<Delivery>),
+    /// An event needs to be kept no longer.
+    SettleEvent {
+        /// Which.
+        delivery: Arc<Delivery>,
+        /// What became of it.
+        fate: Fate,
+    },
+    /// Write an event to the standard input of a listener, without waiting for it. Answered by `Input::EventSent`
+    /// when all of it is in the pipe, or cannot get there.
+    SendEvent {
+        /// The run of the listener.
+        run: RunId,
+        /// The event.
+        delivery: Arc<Delivery>,
+    },
+    /// Show what a listener gave as its result: output of a program with a line about it before.
+    ShowResult(Vec<u8>),
     /// Everything is stopped.
     Finish(Finish),
+}
+
+/// What became of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// A listener has dealt with it.
+    Acknowledged,
+    /// It made room for another one; a line says so.
+    Discarded,
+    /// Its pool ended before a listener took it; a line says so.
+    Ended,
 }
 
 /// To whom of a run a signal goes.

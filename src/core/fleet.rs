@@ -7,9 +7,12 @@
 use super::Core;
 use super::action::{Action, Reply};
 use super::input::Actor;
+use super::pool::Pool;
 use super::process::{Desired, Process};
+use crate::model::event::{Event, EventKind};
 use crate::model::spec::{FleetSpec, GroupSpec, LogTarget, Place, ProcessSpec, StreamSpec};
 use crate::model::{ProcessId, RunId};
+use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
@@ -17,7 +20,7 @@ use std::collections::BTreeMap;
 pub const RUN_BLOCK: u64 = 1024;
 
 /// A group in the core's table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct GroupId(pub(super) u32);
 
 /// A group in force.
@@ -86,6 +89,7 @@ impl Core {
         for group in self.order.clone() {
             self.announce(group);
         }
+        self.notify(EventKind::SupervisorRunning, |_| Some(Event::plain(EventKind::SupervisorRunning)));
         for group in self.order.clone() {
             self.autostart(group);
         }
@@ -106,10 +110,15 @@ impl Core {
         }
     }
 
-    fn announce(&mut self, group: GroupId) {
-        if let Some(group) = self.groups.get(&group) {
-            self.actions.push_back(Action::GroupAdded(group.spec.name.clone()));
-        }
+    /// Puts a group's pool in force, if it is one of listeners, and tells of the group: a pool hears of itself, and of
+    /// groups that come later (supervisor 4.3 `add_process_group`).
+    fn announce(&mut self, id: GroupId) {
+        let Some(group) = self.groups.get(&id) else { return };
+        let name = group.spec.name.clone();
+        self.events.insert(id, Pool::of(&group.spec.kind));
+        self.wind_ticks();
+        self.notify(EventKind::GroupAdded, |_| Some(Event::group(EventKind::GroupAdded, &name)));
+        self.actions.push_back(Action::GroupAdded(name));
     }
 
     /// Starts what a group starts by itself: by priority, those of one priority in definition order.
@@ -264,6 +273,8 @@ impl Core {
     fn remove_group(&mut self, id: GroupId) {
         let Some(group) = self.groups.get(&id) else { return };
         let (members, name) = (group.members.clone(), group.spec.name.clone());
+        self.end_pool(id);
+        self.wind_ticks();
         for process in members {
             self.answer_all(process, &Reply::Failed("its group was removed".to_owned()));
             self.remove_process(process);
@@ -274,6 +285,7 @@ impl Core {
         self.group_ids.remove(&name);
         self.order.retain(|other| *other != id);
         self.mark_header();
+        self.notify(EventKind::GroupRemoved, |_| Some(Event::group(EventKind::GroupRemoved, &name)));
         self.actions.push_back(Action::GroupRemoved(name));
     }
 

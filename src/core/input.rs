@@ -1,5 +1,6 @@
 //! What the core is told: facts from the shell and wishes from people. Nothing here is a decision.
 
+use crate::model::event::Channel;
 use crate::model::spec::{FleetSpec, GroupSpec};
 use crate::model::{ExitStatus, Pid, ProcessId, RunId, Signal, Uid};
 use serde::{Deserialize, Serialize};
@@ -63,6 +64,54 @@ pub enum Input {
         /// The system's word for it, `EPERM`.
         errno: String,
     },
+    /// An event listener wrote this to its standard output.
+    Heard {
+        /// The run.
+        run: RunId,
+        /// What, in any pieces.
+        bytes: Vec<u8>,
+    },
+    /// What an event listener wrote was read, and lost before it could be told.
+    Unheard {
+        /// The run.
+        run: RunId,
+    },
+    /// The answer to [`super::Action::SendEvent`].
+    EventSent {
+        /// The run.
+        run: RunId,
+        /// Whether all of it is in the pipe; if not, nobody reads there any more.
+        is_sent: bool,
+    },
+    /// A program wrote this, and somebody subscribed to it.
+    Output {
+        /// Which process; its run may be over, and this its last words.
+        process: ProcessId,
+        /// The main process of the run.
+        pid: i32,
+        /// Where it wrote.
+        channel: Channel,
+        /// What.
+        bytes: Vec<u8>,
+    },
+    /// A program wrote this between the tags of capture mode.
+    Captured {
+        /// Which process; its run may be over, and this its last words.
+        process: ProcessId,
+        /// The main process of the run.
+        pid: i32,
+        /// Where it wrote.
+        channel: Channel,
+        /// What.
+        bytes: Vec<u8>,
+    },
+    /// A client sends an event to all who listen: supervisord's `sendRemoteCommEvent`.
+    RemoteEvent {
+        /// Its type, a word of the client's.
+        kind: String,
+        /// Its data.
+        data: String,
+    },
     /// A keeper and a reactor have found each other, one of them being new, and everything that is known of old
     /// runs was told again as `Spawned` and `Exited`. What is still unanswered now was lost, and is asked for
     /// once more. To be given before anything is asked of the keeper in consequence of a later input.
@@ -95,7 +144,10 @@ impl Input {
             | Input::SpawnFailed { run, .. }
             | Input::Exited { run, .. }
             | Input::Swept { run, .. }
-            | Input::SignalFailed { run, .. } => Some(*run),
+            | Input::SignalFailed { run, .. }
+            | Input::Heard { run, .. }
+            | Input::Unheard { run }
+            | Input::EventSent { run, .. } => Some(*run),
             _ => None,
         }
     }

@@ -3,6 +3,9 @@
 //! Other tools match on these texts (supervisor 4.3 process.py and supervisord.py); each line stands here once.
 //! Example: `self.log(lines::spawned("web", 4711))`.
 
+use crate::model::dialogue::Standing;
+use crate::model::event::Channel;
+use crate::model::python::bytes_repr;
 use crate::model::{ExitStatus, Level, Signal};
 
 /// Level and text of a line.
@@ -107,6 +110,72 @@ pub(super) fn restart_requested(signal: Signal) -> Line {
 
 pub(super) fn restart_ignored(signal: Signal) -> Line {
     (Level::Warn, format!("ignored {signal} indicating restart request (shutdown in progress)"))
+}
+
+pub(super) fn standing(name: &str, from: Standing, to: Standing) -> Line {
+    (Level::Debug, format!("{name}: {} -> {}", from.name(), to.name()))
+}
+
+pub(super) fn event_sent(serial: u64, name: &str) -> Line {
+    (Level::Debug, format!("event {serial} sent to listener {name}"))
+}
+
+pub(super) fn processed(name: &str) -> Line {
+    (Level::Debug, format!("{name}: event was processed"))
+}
+
+pub(super) fn rejected(name: &str) -> Line {
+    (Level::Warn, format!("{name}: event was rejected"))
+}
+
+pub(super) fn rebuffering(pool: &str, serial: u64, waiting: usize, most: usize) -> Line {
+    let text = format!("rebuffering event {serial} for pool {pool} (buf size={waiting}, max={most})");
+    (Level::Debug, text)
+}
+
+pub(super) fn overflowed(pool: &str, serial: u64) -> Line {
+    (Level::Error, format!("pool {pool} event buffer overflowed, discarding event {serial}"))
+}
+
+pub(super) fn undelivered(pool: &str, count: usize) -> Line {
+    let events = if count == 1 { "event" } else { "events" };
+    (Level::Info, format!("pool {pool} ends, discarding {count} {events} that no listener took"))
+}
+
+pub(super) fn bad_result(name: &str, line: &[u8]) -> Line {
+    let shown = match std::str::from_utf8(line) {
+        Ok(text) => text.to_owned(),
+        Err(_) => format!("Undecodable: {}", bytes_repr(line)),
+    };
+    (Level::Warn, format!("{name}: bad result line: '{shown}'"))
+}
+
+pub(super) fn broke_protocol(name: &str) -> Line {
+    let text = format!(
+        "{name}: has entered the UNKNOWN state and will no longer receive events, this usually indicates the \
+         process violated the eventlistener protocol"
+    );
+    (Level::Warn, text)
+}
+
+pub(super) fn unheard(name: &str) -> Line {
+    (
+        Level::Warn,
+        format!("{name}: what it said was lost with a reactor, and so is the thread of its protocol"),
+    )
+}
+
+pub(super) fn deaf(name: &str) -> Line {
+    (Level::Debug, format!("epipe occurred while sending an event to listener {name}"))
+}
+
+pub(super) fn restarting(name: &str) -> Line {
+    (Level::Warn, format!("{name}: restarting it, so that it receives events again"))
+}
+
+pub(super) fn comm_event(name: &str, channel: Channel) -> Line {
+    let text = format!("'{name}' {} emitted a comm event", channel.name());
+    (Level::Debug, text)
 }
 
 fn left_overs(left: u32) -> String {

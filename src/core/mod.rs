@@ -48,6 +48,9 @@
 //! **Memory.** Each process has a record of fixed size; `snapshot.rs` turns the core into records and back.
 //! Deadlines are points in time, so a restored core goes on as if nothing had happened.
 //!
+//! **Events** are made where things happen (`set_state`, groups, `ticks.rs`, what programs write), queued by pool
+//! and sent by `listener.rs`.
+//!
 //! **Where supervisord is left** (each for a reason that stands at the code): startsecs counts from the spawn,
 //! exits are looked at before timers, a stop in BACKOFF resets the count of attempts, the members of a group start
 //! by priority, a want of processes or descriptors is not the program's failure, automatic restarts of one program
@@ -75,6 +78,9 @@ mod exit;
 pub mod fleet;
 pub mod input;
 mod lines;
+pub mod listener;
+mod listener_memory;
+pub mod pool;
 pub mod process;
 mod record;
 pub mod request;
@@ -88,11 +94,13 @@ mod stop;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod ticks;
 mod timers;
 pub mod view;
 
-pub use action::{Action, Finish, Reply, Scope, Transition};
+pub use action::{Action, Fate, Finish, Reply, Scope, Transition};
 pub use input::{Actor, Input, Request, RequestId, SpawnError};
+pub use listener_memory::KeptEvents;
 pub use process::{Desired, Process};
 pub use shutdown::Phase;
 pub use snapshot::{Header, Snapshot};
@@ -100,13 +108,16 @@ pub use start::SPAWNS_IN_FLIGHT_MAX;
 pub use state::{ProcState, Rest, Run, Stage, Step, Sweep};
 pub use view::ProcessView;
 
+use crate::model::event::{Event, EventKind};
 use crate::model::spec::FleetSpec;
 use crate::model::{ProcessId, RunId, Time, WallTime};
 use backoff::Shortage;
 use fleet::{Group, GroupId};
 use lines::Line;
+use listener::Events;
 use shutdown::Closing;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use ticks::Ticks;
 
 /// The state machine.
 #[derive(Clone, Debug, Default)]
@@ -151,6 +162,8 @@ pub struct Core {
     /// Run numbers below this one are spoken for in the header that was stored.
     reserved_run: u64,
     is_header_changed: bool,
+    events: Events,
+    ticks: Ticks,
     now: Time,
     wall: WallTime,
     actions: VecDeque<Action>,
@@ -163,11 +176,13 @@ impl Core {
         Core { next_run: 1, ..Core::default() }.with(fleet)
     }
 
-    /// Makes a core as [`Core::new`] after another one of the same daemon: its runs are not numbered again, and
-    /// what is still stored of its processes is not taken for the new ones.
+    /// Makes a core as [`Core::new`] after another one of the same daemon: its runs and events are not numbered
+    /// again, and what is still stored of its processes is not taken for the new ones.
     #[must_use]
     pub fn new_after(fleet: FleetSpec, before: &Header) -> Core {
-        let core = Core { next_run: before.next_run.0, next_group: before.next_serial, ..Core::default() };
+        let mut core =
+            Core { next_run: before.next_run.0, next_group: before.next_serial, ..Core::default() };
+        core.events.next_serial = before.next_event;
         core.with(fleet)
     }
 
@@ -204,7 +219,8 @@ impl Core {
         self.go_on();
     }
 
-    /// Does what became possible: later groups of a shutdown or an update, starts that were queued.
+    /// Does what became possible: later groups of a shutdown or an update, starts that were queued, events for
+    /// listeners that are ready.
     fn go_on(&mut self) {
         self.update_on();
         // Also what an update has just brought may be essential and must not run.
@@ -212,6 +228,7 @@ impl Core {
         self.close_on();
         self.report_closing();
         self.pump();
+        self.dispatch();
     }
 
     /// Takes in what happened to a run that process `id` owns.
@@ -223,6 +240,9 @@ impl Core {
             Input::Exited { status, .. } => self.on_exited(id, status),
             Input::Swept { left, .. } => self.on_swept(id, left),
             Input::SignalFailed { errno, .. } => self.on_signal_failed(id, &errno),
+            Input::Heard { bytes, .. } => self.on_heard(id, run, &bytes),
+            Input::Unheard { .. } => self.on_unheard(id),
+            Input::EventSent { is_sent, .. } => self.on_event_sent(id, run, is_sent),
             _ => {}
         }
     }
@@ -237,6 +257,13 @@ impl Core {
             Input::Signal(signal) => self.on_daemon_signal(signal),
             Input::FleetLoaded(fleet) => self.on_fleet_loaded(fleet),
             Input::GroupRespecified(group) => self.on_respecified(group),
+            Input::Output { process, pid, channel, bytes } => self.on_output(process, pid, channel, &bytes),
+            Input::Captured { process, pid, channel, bytes } => {
+                self.on_captured(process, pid, channel, &bytes);
+            }
+            Input::RemoteEvent { kind, data } => {
+                self.notify(EventKind::RemoteCommunication, |_| Some(Event::remote(&kind, &data)));
+            }
             _ => {}
         }
     }

@@ -112,11 +112,13 @@ impl Process {
     }
 
     /// Whether a stop request does something: it is up, on its way up, or due to be started again. Wider than
-    /// [`State::is_running`](crate::model::State::is_running) by the moment between an exit and its automatic restart.
+    /// [`State::is_running`](crate::model::State::is_running) by the moment between an exit and its automatic restart,
+    /// and by a stop that is part of one.
     #[must_use]
     pub fn is_stoppable(&self) -> bool {
         match &self.state {
             ProcState::Checking { .. } | ProcState::Exited { again: Some(_), .. } => true,
+            ProcState::Stopping { .. } | ProcState::Sweeping { .. } => self.desired == Desired::Up,
             state => state.shown().is_running(),
         }
     }
@@ -143,12 +145,13 @@ impl Core {
         let Some(process) = self.table.get_mut(&id) else { return };
         let old = std::mem::replace(&mut process.state, next);
         let (from, to) = (old.shown(), next.shown());
+        let mut change = None;
         if from != to {
             process.actor = actor;
             cause.clone_into(&mut process.cause);
             process.changed_wall = self.wall;
             let run = next.run().or(old.about()).or(next.about());
-            self.actions.push_back(Action::Publish(Transition {
+            change = Some(Transition {
                 process: id,
                 from,
                 to,
@@ -159,13 +162,21 @@ impl Core {
                 actor,
                 cause: cause.to_owned(),
                 at: self.wall,
-            }));
+            });
+        }
+        let startsecs = process.spec.startsecs;
+        if let Some(change) = change {
+            self.notify_state(id, &change);
+            self.actions.push_back(Action::Publish(change));
         }
         self.actions.push_back(Action::Persist(id));
+        let has_ended = old.run().is_some_and(|run| next.run().is_none_or(|now| now.id != run.id));
+        if has_ended {
+            self.listener_ends(id);
+        }
         if let Some(run) = old.owned().filter(|run| next.owned() != Some(*run)) {
             self.actions.push_back(Action::Forget { run });
         }
-        let startsecs = process.spec.startsecs;
         self.unindex(id, &old, startsecs);
         self.index(id, &next, startsecs);
         if old.holds_socket() && !next.holds_socket() {
@@ -208,6 +219,8 @@ impl Core {
         self.unindex(id, &state, startsecs);
         self.release_socket(id);
         self.table.remove(&id);
+        self.events.listeners.remove(&id);
+        self.events.breaks.remove(&id);
         if let Some(run) = state.owned() {
             self.actions.push_back(Action::Forget { run });
         }

@@ -4,8 +4,10 @@
 
 use super::Core;
 use super::input::Actor;
+use super::listener::Listener;
 use super::process::Desired;
 use super::state::{ProcState, Rest, Run, Stage, Step, Sweep};
+use crate::model::dialogue::Standing;
 use crate::model::{ProcessId, ProcessRecord, RunId, Signal, State, Time, Uid};
 
 impl Core {
@@ -16,6 +18,8 @@ impl Core {
         let state = process.state();
         let run = state.run();
         let sweep = if let Rest::Busy(sweep) = state.rest() { Some(sweep) } else { None };
+        let listener = self.events.listeners.get(&id);
+        let event = listener.and_then(|listener| listener.event.as_ref());
         Some(ProcessRecord {
             serial: process.group.0,
             state: state.shown(),
@@ -47,6 +51,8 @@ impl Core {
             exit: process.exit,
             exitstatus: process.exitstatus,
             actor: actor_code(process.actor),
+            dialogue: listener.map_or(dialogue::NONE, dialogue_code),
+            awaited: event.map_or(0, |event| event.pool_serial),
             failure: process.failure.clone(),
             cause: process.cause.clone(),
             restarts: process.restarts,
@@ -71,6 +77,37 @@ mod step {
     pub(super) const SWEEP_KILL: u8 = 10;
     pub(super) const CHECK_QUEUED: u8 = 11;
     pub(super) const CHECK_ASKED: u8 = 12;
+}
+
+/// Where a conversation stands; the numbers are part of [`super::snapshot::SNAPSHOT_VERSION`].
+mod dialogue {
+    pub(super) const NONE: u8 = 0;
+    pub(super) const ACKNOWLEDGED: u8 = 1;
+    pub(super) const READY: u8 = 2;
+    pub(super) const BUSY: u8 = 3;
+    pub(super) const LOST: u8 = 4;
+}
+
+/// What is said or sent in part dies with the reactor, and nobody can go on with it.
+fn dialogue_code(listener: &Listener) -> u8 {
+    match listener.dialogue.standing() {
+        _ if listener.dialogue.is_within() || !listener.is_sent => dialogue::LOST,
+        Standing::Acknowledged => dialogue::ACKNOWLEDGED,
+        Standing::Ready => dialogue::READY,
+        Standing::Busy => dialogue::BUSY,
+        Standing::Unknown => dialogue::LOST,
+    }
+}
+
+/// Returns where the conversation with a listener stood; `None` where there was none.
+pub(super) fn dialogue_from(record: &ProcessRecord) -> Option<Standing> {
+    match record.dialogue {
+        dialogue::ACKNOWLEDGED => Some(Standing::Acknowledged),
+        dialogue::READY => Some(Standing::Ready),
+        dialogue::BUSY => Some(Standing::Busy),
+        dialogue::LOST => Some(Standing::Unknown),
+        _ => None,
+    }
 }
 
 fn step_code(state: &ProcState) -> u8 {

@@ -12,11 +12,16 @@ use super::input::Actor;
 use super::lines;
 use super::process::Desired;
 use super::state::{ProcState, Rest, Stage};
+use crate::model::event::{Event, EventKind};
 use crate::model::{ProcessId, Signal, Time};
 use serde::{Deserialize, Serialize};
 
 /// Seconds between two lines about what is still being waited for (supervisor 4.3 `shutdown_report`).
 pub(super) const REPORT_INTERVAL_SECS: i64 = 3;
+
+/// Longest time in seconds for which a pool of listeners is kept up to take the events that wait for it: enough for
+/// any that reads, and too short to be noticed at the end of a daemon. supervisord gives it one turn of its loop.
+pub(super) const DRAIN_MAX_SECS: i64 = 1;
 
 /// What the daemon as a whole is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +44,8 @@ pub(super) struct Closing {
     /// The priority whose groups were asked to stop.
     asked: Option<i64>,
     pub(super) report_at: Time,
+    /// The priority whose pools are kept up for their events, and until when.
+    pub(super) drain: Option<(i64, Time)>,
     is_done: bool,
 }
 
@@ -79,6 +86,7 @@ impl Core {
             return;
         }
         self.begin_closing(finish, actor, self.now);
+        self.notify(EventKind::SupervisorStopping, |_| Some(Event::plain(EventKind::SupervisorStopping)));
         self.target = None;
         let ids: Vec<ProcessId> = self.table.keys().copied().collect();
         for id in ids {
@@ -90,7 +98,8 @@ impl Core {
     /// Enters the phase; what is already stopping goes on.
     pub(super) fn begin_closing(&mut self, finish: Finish, actor: Actor, report_at: Time) {
         let remaining = self.order.clone();
-        self.closing = Some(Closing { finish, actor, remaining, asked: None, report_at, is_done: false });
+        self.closing =
+            Some(Closing { finish, actor, remaining, asked: None, report_at, drain: None, is_done: false });
         self.mark_header();
     }
 
@@ -137,6 +146,9 @@ impl Core {
             };
             let priority = self.groups.get(&last).map(|group| group.spec.priority);
             if asked != priority {
+                if self.is_draining(priority) {
+                    return;
+                }
                 self.stop_priority(priority, actor);
             }
             if self.groups.get(&last).is_some_and(|group| group.live > 0) {
@@ -152,6 +164,8 @@ impl Core {
     fn stop_priority(&mut self, priority: Option<i64>, actor: Actor) {
         let Some(closing) = &mut self.closing else { return };
         closing.asked = priority;
+        // Priorities that are down already are asked again after a restore: theirs it is not.
+        closing.drain = closing.drain.filter(|(drained, _)| Some(*drained) != priority);
         let of_priority = |group: &&GroupId| self.groups.get(group).map(|g| g.spec.priority) == priority;
         let batch: Vec<GroupId> = closing.remaining.iter().rev().take_while(of_priority).copied().collect();
         for group in batch {
@@ -161,12 +175,33 @@ impl Core {
         }
     }
 
+    /// Whether listeners of this priority are about to take events, and there is still time for that.
+    fn is_draining(&mut self, priority: Option<i64>) -> bool {
+        let of_priority =
+            |group: &&GroupId| self.groups.get(group).map(|group| group.spec.priority) == priority;
+        if !self.order.iter().filter(of_priority).any(|group| self.has_takers(*group)) {
+            return false;
+        }
+        let (Some(closing), Some(priority)) = (&mut self.closing, priority) else { return false };
+        let begun = closing.drain.filter(|(drained, _)| *drained == priority);
+        let (_, until) = begun.unwrap_or((priority, self.now.after_secs(DRAIN_MAX_SECS)));
+        closing.drain = Some((priority, until));
+        self.now < until
+    }
+
     fn finish(&mut self, finish: Finish) {
         let ids: Vec<ProcessId> = self.table.keys().copied().collect();
         for id in ids {
             self.answer_all(id, &Reply::ShuttingDown);
         }
+        self.end_pools();
+        self.wind_ticks();
         self.actions.push_back(Action::Finish(finish));
+    }
+
+    /// Returns until when listeners are waited for.
+    pub(super) fn drain_until(&self) -> Option<Time> {
+        self.closing.as_ref().and_then(|closing| closing.drain).map(|(_, until)| until)
     }
 
     /// Returns when the next line about what is waited for is due.

@@ -12,11 +12,13 @@ use super::Core;
 use super::action::{Action, Finish};
 use super::backoff::{RestartRate, Shortage};
 use super::input::{Actor, RequestId};
+use super::listener_memory::{KeptEvents, ListenerMemory};
 use super::process::{Desired, Process};
-use super::record::{actor_code, actor_from_code, state_from};
+use super::record::{actor_code, actor_from_code, dialogue_from, state_from};
 use super::request::{Awaited, Waiter};
 use super::socket::Shared;
 use super::state::{ProcState, Rest, Stage, Step, Sweep};
+use super::ticks::Ticks;
 use crate::model::spec::FleetSpec;
 use crate::model::{ProcessId, ProcessRecord, RunId, Signal, State, Time};
 use serde::{Deserialize, Serialize};
@@ -41,6 +43,9 @@ pub struct Header {
     pub next_run: RunId,
     /// No group with this serial number or a higher one was ever in force.
     pub next_serial: u32,
+    /// No event with this number or a higher one was queued when this was written; the kept events know of later.
+    #[serde(default)]
+    pub next_event: u64,
     /// The groups in force, in order.
     pub groups: Vec<GroupSlots>,
 }
@@ -74,6 +79,9 @@ pub struct Snapshot {
     pub header: Header,
     /// A record per process; one that is missing restores as never started.
     pub records: Vec<(ProcessId, ProcessRecord)>,
+    /// The events that are not settled.
+    #[serde(default)]
+    pub events: KeptEvents,
     /// What is lost with a reactor that dies.
     memory: Option<Memory>,
 }
@@ -86,19 +94,29 @@ struct Memory {
     shortage: Shortage,
     target: Option<FleetSpec>,
     report_at: Time,
+    #[serde(default)]
+    drain: Option<(i64, Time)>,
     closing_actor: u64,
     requests: Vec<(ProcessId, RequestId, u64, Awaited)>,
     #[serde(default)]
     sockets: Vec<(String, Shared)>,
     #[serde(default)]
     refused_starts: Vec<(ProcessId, String)>,
+    #[serde(default)]
+    listeners: ListenerMemory,
+    #[serde(default)]
+    ticks: Ticks,
 }
 
 impl Snapshot {
     /// Makes a snapshot of what was stored before the reactor died.
     #[must_use]
-    pub fn from_records(header: Header, records: Vec<(ProcessId, ProcessRecord)>) -> Snapshot {
-        Snapshot { header, records, memory: None }
+    pub fn from_records(
+        header: Header,
+        records: Vec<(ProcessId, ProcessRecord)>,
+        events: KeptEvents,
+    ) -> Snapshot {
+        Snapshot { header, records, events, memory: None }
     }
 
     /// Whether this program understands it.
@@ -133,6 +151,7 @@ impl Core {
             exit_code: self.exit_code,
             next_run: RunId(self.reserved_run.max(self.next_run)),
             next_serial: self.next_group,
+            next_event: self.events.next_serial,
             groups: self
                 .order
                 .iter()
@@ -162,16 +181,20 @@ impl Core {
         Snapshot {
             header: self.header(),
             records: self.table.keys().filter_map(|id| Some((*id, self.record(*id)?))).collect(),
+            events: self.kept_events(),
             memory: Some(Memory {
                 next_run: self.next_run,
                 next_process: self.next_process,
                 shortage: self.shortage,
                 target: self.target.clone(),
                 report_at: closing.map_or(Time(0), |closing| closing.report_at),
+                drain: closing.and_then(|closing| closing.drain),
                 closing_actor: actor_code(closing.map_or(Actor::Policy, |closing| closing.actor)),
                 requests: self.table.iter().flat_map(waiting).collect(),
                 sockets: self.sockets_asked_for(),
                 refused_starts: self.table.iter().filter_map(refused).collect(),
+                listeners: self.listener_memory(),
+                ticks: self.ticks.clone(),
             }),
         }
     }
@@ -182,12 +205,13 @@ impl Core {
     /// knows is dropped, and its runs are owned by nobody ([`Core::owner`]).
     #[must_use]
     pub fn restore(fleet: FleetSpec, snapshot: Snapshot, now: Time) -> Core {
-        let Snapshot { header, records, memory } = snapshot;
+        let Snapshot { header, records, events, memory } = snapshot;
         let mut core = Core { now, booted: header.booted, next_run: header.next_run.0, ..Core::default() };
         core.exit_code = header.exit_code;
         core.next_process = memory.as_ref().map_or(0, |memory| memory.next_process);
         core.restore_groups(fleet, &header);
         core.unborn = core.table.keys().copied().collect();
+        core.restore_pools(events, header.next_event);
         let keeps_checks = memory.is_some();
         for (id, record) in records {
             core.restore_process(id, record, keeps_checks);
@@ -240,6 +264,7 @@ impl Core {
         let process = self.table.get_mut(&id).filter(|process| process.group.0 == record.serial);
         let Some(process) = process else { return };
         self.unborn.remove(&id);
+        let dialogue = dialogue_from(&record);
         let mut state = state_from(&record);
         if let (ProcState::Checking { shown, .. }, false) = (state, keeps_checks) {
             state = match shown {
@@ -263,8 +288,11 @@ impl Core {
         process.cause = record.cause;
         process.restarts = record.restarts;
         process.previous = record.previous;
-        let startsecs = process.spec.startsecs;
+        let (group, startsecs) = (process.group, process.spec.startsecs);
         self.index(id, &state, startsecs);
+        if let Some(standing) = dialogue.filter(|_| state.run().is_some()) {
+            self.restore_listener(id, group, record.run, standing, record.awaited);
+        }
     }
 
     /// Queues the starts that were queued: they took their run numbers in the same order.
@@ -299,6 +327,11 @@ impl Core {
         self.shortage = memory.shortage;
         self.target = memory.target;
         self.restore_sockets(memory.sockets);
+        if let Some(closing) = &mut self.closing {
+            closing.drain = memory.drain;
+        }
+        self.restore_listeners(memory.listeners);
+        self.ticks = memory.ticks;
         for (process, id, actor, awaited) in memory.requests {
             if let Some(process) = self.table.get_mut(&process) {
                 process.waiters.push(Waiter { id, actor: actor_from_code(actor), awaited });
@@ -316,6 +349,7 @@ impl Core {
     /// are lost only with a reactor.
     pub(super) fn on_handed_over(&mut self) {
         self.boot();
+        self.wind_ticks();
         self.start_unborn();
         self.call_all_off();
         let inherited = std::mem::take(&mut self.inherited);

@@ -151,6 +151,7 @@ impl Core {
             return;
         }
         self.set_state(id, ProcState::Starting { run, stage: Stage::Up }, Actor::Policy, "");
+        self.listener_begins(id, run.id);
         self.settle(id);
         if startsecs <= 0 {
             self.enter_running(id, run);

@@ -88,7 +88,12 @@ impl Core {
         let Some(process) = self.table.get_mut(&id) else { return };
         process.attempt = 0;
         let cause = process.exit.map_or_else(|| "never spawned".to_owned(), |status| status.to_string());
+        let is_restart = process.desired == Desired::Up;
         self.set_state(id, ProcState::Stopped, actor, &cause);
+        // Nobody wanted it down: the stop was the first half of a restart.
+        if is_restart {
+            self.start(id, Actor::Policy, "restart");
+        }
     }
 
     /// A signal could not be sent: whatever the process does now, we cannot make it.

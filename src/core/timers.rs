@@ -14,7 +14,8 @@ impl Core {
         let report = self.closing_report_at();
         let room = self.shortage.until();
         let queue = (!self.queue.is_empty() && room > self.now).then_some(room);
-        [process, report, queue].into_iter().flatten().min()
+        let listeners = [self.events.next_deadline(), self.ticks.next_deadline(), self.drain_until()];
+        [process, report, queue].into_iter().chain(listeners).flatten().min()
     }
 
     /// Does everything that is due by now, the earliest first.
@@ -22,6 +23,8 @@ impl Core {
         while let Some((_, id)) = self.deadlines.first().copied().filter(|(at, _)| *at <= self.now) {
             self.on_deadline(id);
         }
+        self.restart_broken();
+        self.tick();
     }
 
     /// Moves a process on whose deadline has come. Every arm changes the deadline, so `run_due` ends.

@@ -1,6 +1,7 @@
 //! Putting a configuration in force: a core for its programs, and a file from which the next reactor goes on.
 
-use super::boot::{HELD_BUFFERS, HELD_STATE};
+use super::boot::{HELD_BUFFERS, HELD_EVENTS, HELD_STATE};
+use super::event_store::EventStore;
 use super::image::Environment;
 use super::instance::Identity;
 use super::reactor::Reactor;
@@ -74,6 +75,7 @@ impl Reactor {
         }
         store.write_header(&serde_json::to_vec(&self.core.header())?)?;
         self.store = Some(store);
+        self.store_events(slots)?;
         self.hold_all();
         Ok(())
     }
@@ -98,6 +100,9 @@ impl Reactor {
     pub(super) fn hold_all(&mut self) {
         if let Some(Ok(fd)) = self.store.as_ref().map(Store::fd) {
             self.link.send(Request::Hold { key: HELD_STATE }, vec![fd]);
+        }
+        if let Some(Ok(fd)) = self.listeners.store.as_ref().map(EventStore::fd) {
+            self.link.send(Request::Hold { key: HELD_EVENTS }, vec![fd]);
         }
         if let Ok(fd) = self.disk.pool().fd().try_clone_to_owned() {
             self.link.send(Request::Hold { key: HELD_BUFFERS }, vec![fd]);

@@ -6,6 +6,7 @@ use super::instance::{self, Claim, Identity, Outcome, Who};
 use super::keeper_loss::{HandOver, take_hand_over};
 use super::limits::{self, Raise};
 use super::link::Link;
+use super::listeners::Listeners;
 use super::login_env::{self, ForPrograms};
 use super::options::{self, Options};
 use super::reactor::{Afterwards, Job, Reactor, STREAMS, WAKER};
@@ -13,7 +14,7 @@ use super::runs::Runs;
 use super::servers::Servers;
 use super::shared_sockets::{self, SharedSockets};
 use super::sweep::Strays;
-use super::{auto_logs, image, outcome, pidfile, unbuilt};
+use super::{auto_logs, image, outcome, pidfile};
 use crate::api::v1;
 use crate::config::{self, Loaded};
 use crate::core::{Core, Input};
@@ -42,6 +43,8 @@ use std::sync::Arc;
 pub(super) const HELD_STATE: u64 = 1;
 /// Key under which the keeper holds the log buffers.
 pub(super) const HELD_BUFFERS: u64 = 2;
+/// Key under which the keeper holds the events that are not settled.
+pub(super) const HELD_EVENTS: u64 = 3;
 
 /// What supervisord says to root (supervisor 4.3 options.py `set_uid_or_exit`).
 const RUNS_AS_ROOT: &str = "Supervisor is running as root.  Privileges were not dropped because no user is specified in \
@@ -136,7 +139,6 @@ fn first(mut link: Link, keeper: Pid, handed: &HandOver) -> Result<Box<Reactor>,
     speak_of_root(&mut reactor);
     auto_logs::clean(&mut reactor);
     auto_logs::make(&mut reactor, &mut fleet);
-    unbuilt::tell(&mut reactor, &fleet);
     if reactor.settings.xdg.is_none() {
         // A user's own daemon starts all the same, and says so of the one program.
         shared_sockets::try_all(&fleet, |line| reactor.log(Level::Info, line))
@@ -366,6 +368,7 @@ pub(super) fn assemble(link: Link, keeper: Pid, parts: Parts) -> Result<Box<Reac
         settings: parts.settings,
         options: parts.options,
         store: None,
+        listeners: Listeners::default(),
         disk,
         pump: Pump::new(registry, STREAMS, pool, inlet),
         activity,

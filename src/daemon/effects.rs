@@ -33,6 +33,10 @@ pub(super) fn perform(reactor: &mut Reactor, action: Action) {
         Action::GroupAdded(group) => reactor.group_came(&group),
         Action::GroupRemoved(group) => reactor.group_went(&group),
         Action::Reply { id, reply } => reactor.take_reply(id, &reply),
+        Action::KeepEvent(delivery) => reactor.keep_event(&delivery),
+        Action::SettleEvent { delivery, .. } => reactor.settle_event(&delivery),
+        Action::SendEvent { run, delivery } => reactor.send_event(run, &delivery),
+        Action::ShowResult(result) => reactor.show_result(&result),
         Action::Finish(Finish::Exit) => {
             reactor.sweep(&[]);
             reactor.forget_all();
@@ -43,7 +47,7 @@ pub(super) fn perform(reactor: &mut Reactor, action: Action) {
 }
 
 impl Reactor {
-    fn spec(&self, process: ProcessId) -> Option<Arc<ProcessSpec>> {
+    pub(super) fn spec(&self, process: ProcessId) -> Option<Arc<ProcessSpec>> {
         self.core.process(process).map(|process| Arc::clone(process.spec()))
     }
 
@@ -83,7 +87,7 @@ impl Reactor {
         // A socket that is shared takes the place of a pipe.
         let held = spec.socket.as_deref().map_or(0, key_of);
         let mut streams = Streams(if held == 0 { Streams::STDIN } else { 0 });
-        if self.is_wanted(&spec.stdout) {
+        if self.is_wanted(&spec.stdout) || self.core.is_listener(process) {
             streams.0 |= Streams::STDOUT;
         }
         streams.0 |= match () {

@@ -7,6 +7,7 @@ use super::control::{CallId, Calls, ClientId, Control, Jobs, Subscribers, Update
 use super::image::Common;
 use super::instance::Identity;
 use super::link::Link;
+use super::listeners::{Listeners, STDINS};
 use super::options::Options;
 use super::runs::Runs;
 use super::servers::Servers;
@@ -106,6 +107,8 @@ pub(super) struct Reactor {
     pub(super) options: Options,
     pub(super) common: Common,
     pub(super) store: Option<Store>,
+    /// The event listeners' side of it.
+    pub(super) listeners: Listeners,
     pub(super) disk: Disk<Job>,
     pub(super) pump: Pump,
     pub(super) activity: Activity,
@@ -218,6 +221,7 @@ impl Reactor {
             self.control.next_deadline(),
             self.jobs.next_deadline(),
             self.sockets.as_ref().and_then(Sockets::next_deadline),
+            self.listeners.next_deadline(),
         ]);
         // Rounded up to the poll's resolution: waking a little early would only mean to sleep again.
         let round_up = |rest: Duration| rest.checked_add(Duration::from_micros(999)).unwrap_or(rest);
@@ -232,7 +236,13 @@ impl Reactor {
                 // Read below; what waits is sent at the end of the turn.
                 KEEPER => {}
                 token if self.control.ready(token, now) => {}
-                token => self.pump.stream_of(token).into_iter().for_each(|stream| self.pump.ready(stream)),
+                Token(STDINS..) => self.stdin_ready(event.token()),
+                token => {
+                    if let Some(stream) = self.pump.stream_of(token) {
+                        self.about_to_hear(stream);
+                        self.pump.ready(stream);
+                    }
+                }
             }
         }
         // Output first, then ends: what a program wrote before it ended is logged before its end.
@@ -250,6 +260,7 @@ impl Reactor {
         }
         self.look_again(now);
         self.fetch_due();
+        self.tell_overheard(now);
         if self.trim_at.is_some_and(|due| due <= now) {
             self.trim_at = None;
             memory::trim();
@@ -284,6 +295,7 @@ impl Reactor {
             }
         }
         self.tend_link();
+        self.tend_listeners();
         self.lines.flush(&self.disk);
         if self.keeper_wanted_at.is_some_and(|due| due <= clock::now()) {
             self.replace_keeper();
@@ -300,16 +312,20 @@ impl Reactor {
         for (group, is_there) in changed {
             self.group_changed(&group, is_there);
         }
+        self.observe_again(false);
     }
 
     /// Carries out what the core decided. First what a death of this reactor must not undo, in this order: the
-    /// lines that tell of it, then the state that makes it so, so that nothing happens untold; then the rest.
+    /// lines and events that tell of it, then the state that makes it so, so that nothing happens untold; then the
+    /// rest.
     fn carry_out(&mut self) {
         let mut rest = Vec::new();
         let mut changed = Vec::new();
         while let Some(action) = self.core.poll_action() {
             match action {
-                Action::Log { .. } => self.perform(action),
+                Action::Log { .. } | Action::KeepEvent(_) | Action::SettleEvent { .. } => {
+                    self.perform(action)
+                }
                 Action::Persist(process) if changed.contains(&process) => {}
                 Action::Persist(process) => changed.push(process),
                 action => rest.push(action),

@@ -1,11 +1,11 @@
 //! HUP: the configuration is read again, checked, and only a good one replaces what runs.
 
 use super::activate::Activated;
+use super::auto_logs;
 use super::control::{NOBODY, Verb};
 use super::image::text_of;
 use super::reactor::{Job, Purpose, Reactor};
 use super::store::Store;
-use super::{auto_logs, unbuilt};
 use crate::config::{self, Loaded};
 use crate::core::{Input, Phase};
 use crate::model::spec::{FleetSpec, Settings};
@@ -125,7 +125,6 @@ impl Reactor {
         auto_logs::clean(self);
         self.settings = settings;
         auto_logs::make(self, &mut fleet);
-        unbuilt::tell(self, &fleet);
         self.open_servers_or_say(Vec::new());
         self.choose_server_url();
         if let Err(error) = self.activate(fleet, Some(&header)) {

@@ -6,11 +6,11 @@ use super::runs::{CHANNELS, Channel};
 use crate::api::v1;
 use crate::core::{Input, SpawnError};
 use crate::keeper::protocol::{Report, Request, Streams};
-use crate::logs::activity::child_output;
 use crate::logs::disk::Event;
 use crate::logs::pump::{PumpEvent, StreamOptions};
 use crate::logs::sink::SinkId;
 use crate::logs::writer::Note;
+use crate::model::spec::ProcessSpec;
 use crate::model::{ExitStatus, Level, Pid, RunId, Signal};
 use crate::sys::clock;
 use crate::sys::open::OpenError;
@@ -71,7 +71,7 @@ impl Reactor {
         }
     }
 
-    fn name_of(&self, run: RunId) -> String {
+    pub(super) fn name_of(&self, run: RunId) -> String {
         let process = self.runs.table.get(&run).and_then(|live| live.process);
         process
             .and_then(|id| self.core.process(id))
@@ -96,18 +96,18 @@ impl Reactor {
         (entry.main, entry.alive, entry.asked) = (Some(pid), true, false);
         (entry.streams, entry.born_ns, entry.stdin) = (streams, born_ns, stdin);
         let spec = entry.process.and_then(|id| self.core.process(id)).map(|p| p.spec().clone());
+        let listens = entry.process.is_some_and(|id| self.core.is_listener(id));
+        if listens {
+            entry.outbox.get_or_insert_default();
+        }
         for (channel, bit) in [(Channel::Stdout, Streams::STDOUT), (Channel::Stderr, Streams::STDERR)] {
             if !streams.has(bit) {
                 continue;
             }
             let Some(fd) = fds.next().filter(|_| !self.pump.has(channel.stream(run))) else { continue };
-            let stream =
-                spec.as_ref().map(|s| if channel == Channel::Stdout { &s.stdout } else { &s.stderr });
-            let syslog = stream.filter(|s| s.syslog).and(spec.as_ref()).map(|spec| spec.name.clone());
-            let (observe, strip) = (self.activity.wants(Level::Debug), self.settings.daemon.strip_ansi);
-            let options = StreamOptions { observe, strip, syslog };
+            let options = spec.as_ref().map(|spec| self.stream_options(spec, channel, listens));
             let sink = self.runs.entry(run).sinks[channel as usize];
-            match self.pump.attach(channel.stream(run), fd, sink, options) {
+            match self.pump.attach(channel.stream(run), fd, sink, options.unwrap_or_default()) {
                 Ok(()) => self.runs.entry(run).streams_open += 1,
                 Err(error) => {
                     let name = self.name_of(run);
@@ -117,6 +117,21 @@ impl Reactor {
                     );
                 }
             }
+        }
+    }
+
+    /// What is to happen with a stream besides going into its log. That of a listener's stdout is a conversation, to
+    /// which neither syslog nor capture mode apply (supervisor 4.3 `PEventListenerDispatcher`).
+    fn stream_options(&self, spec: &ProcessSpec, channel: Channel, listens: bool) -> StreamOptions {
+        let stream = if channel == Channel::Stdout { &spec.stdout } else { &spec.stderr };
+        let attentive = listens && channel == Channel::Stdout;
+        let capture = usize::try_from(stream.capture_maxbytes).ok().filter(|bytes| *bytes > 0);
+        StreamOptions {
+            observe: self.is_observed(stream, channel),
+            strip: self.settings.daemon.strip_ansi,
+            syslog: (stream.syslog && !attentive).then(|| spec.name.clone()),
+            attentive,
+            capture_max_bytes: capture,
         }
     }
 
@@ -166,6 +181,8 @@ impl Reactor {
         self.pump.tick(clock::now());
         self.take_pump_events();
         self.log(Level::Debug, "received SIGCHLD indicating a child quit");
+        self.close_outbox(run);
+        self.log_overheard(run);
         self.runs.entry(run).alive = false;
         self.inputs.push_back(Input::Exited { run, status });
     }
@@ -262,8 +279,11 @@ impl Reactor {
             match event {
                 PumpEvent::Observed(stream, bytes) => {
                     let (run, channel) = Channel::of(stream);
-                    let text = child_output(&self.name_of(run), channel.name(), &bytes);
-                    self.log(Level::Debug, &text);
+                    self.observed(run, channel, bytes);
+                }
+                PumpEvent::Captured(stream, bytes) => {
+                    let (run, channel) = Channel::of(stream);
+                    self.captured(run, channel, bytes);
                 }
                 PumpEvent::Closed(stream) => self.stream_closed(stream),
             }

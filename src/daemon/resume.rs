@@ -1,14 +1,15 @@
 //! After the death of a reactor: the next one goes on where it stopped, and the programs do not notice.
 
 use super::activate::Activated;
-use super::boot::{HELD_BUFFERS, Parts, Refusal, assemble, take_held};
+use super::boot::{HELD_BUFFERS, HELD_EVENTS, Parts, Refusal, assemble, take_held};
+use super::event_store::EventStore;
 use super::keeper_loss::HandOver;
 use super::link::Link;
 use super::options::Options;
 use super::outcome;
 use super::reactor::Reactor;
 use super::store::Store;
-use crate::core::{Core, Input, Snapshot};
+use crate::core::{Core, Input, KeptEvents, Snapshot};
 use crate::keeper::protocol::{Report, Request};
 use crate::logs::pool::Pool;
 use crate::model::spec::{FleetSpec, Settings};
@@ -45,13 +46,20 @@ pub(super) fn resume(
     let mut reactor = assemble(link, keeper, parts)?;
     reactor.common.token = activated.token;
     reactor.identity = activated.identity;
-    reactor.core = restore_core(activated.fleet, &store, &header);
+    let left = take_held(&mut handed, HELD_EVENTS).map(EventStore::open);
+    let (events, kept, in_doubt) = match left {
+        Some(Ok(left)) => (Some(left.store), left.kept, left.in_doubt),
+        Some(Err(_)) | None => (None, KeptEvents::default(), Vec::new()),
+    };
+    reactor.core = restore_core(activated.fleet, &store, &header, kept);
     reactor.store = Some(store);
+    reactor.listeners.store = events;
     reactor.rebind_sockets(&mut handed);
     reactor.take_shared_sockets(&mut handed);
     let held = super::servers::take_held(&mut handed.held);
     reactor.open_servers_or_say(held);
     take_over(&mut reactor, handed);
+    reactor.resume_listeners(in_doubt);
     reactor.trim_later();
     Ok(reactor)
 }
@@ -62,14 +70,15 @@ fn options_again() -> Options {
     super::options::parse(words.get(1..).unwrap_or_default()).unwrap_or_default()
 }
 
-fn restore_core(fleet: FleetSpec, store: &Store, header: &[u8]) -> Core {
+fn restore_core(fleet: FleetSpec, store: &Store, header: &[u8], mut kept: KeptEvents) -> Core {
     let Ok(header) = serde_json::from_slice(header) else { return Core::new(fleet) };
     // The slot of a process is its id.
     let decoded = |(slot, bytes): (usize, Vec<u8>)| {
         ProcessRecord::decode(&bytes).map(|record| (ProcessId(slot as u32), record))
     };
     let records = store.records().enumerate().filter_map(decoded).collect();
-    Core::restore(fleet, Snapshot::from_records(header, records), clock::now())
+    kept.sort();
+    Core::restore(fleet, Snapshot::from_records(header, records, kept), clock::now())
 }
 
 /// Takes over runs and their ends from the hand-over.

@@ -1,19 +1,12 @@
 //! The runs that the shell holds something for: a prepared command, descriptors, streams.
 
 use super::command::Command;
+use super::listeners::Outbox;
 use crate::logs::sink::{SinkId, StreamId};
+pub(super) use crate::model::event::Channel;
 use crate::model::{Pid, ProcessId, RunId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
-
-/// Output channels of a program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Channel {
-    /// Descriptor 1.
-    Stdout = 0,
-    /// Descriptor 2.
-    Stderr = 1,
-}
 
 /// Channels with the names that logs and events show.
 pub(super) const CHANNELS: [(Channel, &str); 2] = [(Channel::Stdout, "stdout"), (Channel::Stderr, "stderr")];
@@ -28,11 +21,6 @@ impl Channel {
     pub(super) fn of(stream: StreamId) -> (RunId, Channel) {
         let channel = if stream.0.is_multiple_of(2) { Channel::Stdout } else { Channel::Stderr };
         (RunId(stream.0 / 2), channel)
-    }
-
-    /// Returns the name that logs and events show.
-    pub(super) fn name(self) -> &'static str {
-        CHANNELS.iter().find(|row| row.0 == self).map_or("", |row| row.1)
     }
 }
 
@@ -55,6 +43,8 @@ pub(super) struct LiveRun {
     pub(super) command: Option<Command>,
     /// The write end of its standard input.
     pub(super) stdin: Option<OwnedFd>,
+    /// For an event listener: what it has not read of an event.
+    pub(super) outbox: Option<Outbox>,
     /// Its open logs: of stdout, of stderr.
     pub(super) sinks: [Option<SinkId>; 2],
     /// How many of its streams are still read.

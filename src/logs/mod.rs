@@ -11,6 +11,7 @@
 
 pub mod activity;
 pub mod auto;
+pub mod capture;
 mod crash;
 pub mod disk;
 pub mod flow;

@@ -7,6 +7,7 @@
 //! Example: `pump.attach(stream, pipe, Some(sink), StreamOptions::default())?`, then for each event of the
 //! poll with its token `pump.ready(stream)`, and `pump.tick(now)` in every turn and at `next_deadline`.
 
+use super::capture::{self, Capture, Piece};
 use super::disk::{Inlet, Lost};
 use super::pool::{Pool, SMALL_BYTES};
 use super::rest::{Pace, Rest, Visit};
@@ -52,6 +53,10 @@ pub struct StreamOptions {
     pub strip: bool,
     /// Each line goes to the system log too, with this name before it.
     pub syslog: Option<String>,
+    /// It is one side of a conversation: handed out as it is, whatever the other options say, and never rests.
+    pub attentive: bool,
+    /// Passages between the tags of capture mode are handed out and not logged, at most this many bytes of each.
+    pub capture_max_bytes: Option<usize>,
 }
 
 /// What the pump has to say.
@@ -59,6 +64,8 @@ pub struct StreamOptions {
 pub enum PumpEvent {
     /// Bytes of a stream that is observed.
     Observed(StreamId, Vec<u8>),
+    /// A passage between the tags of capture mode.
+    Captured(StreamId, Vec<u8>),
     /// A stream has ended and everything of it is handed over: its pipe is closed.
     Closed(StreamId),
 }
@@ -68,6 +75,8 @@ struct Stream {
     outlet: Arc<Outlet>,
     observe: bool,
     strip: Option<Strip>,
+    attentive: bool,
+    capture: Option<Capture>,
     pace: Pace,
     queued: bool,
     /// Bytes still to be read after the program has ended.
@@ -108,6 +117,14 @@ enum Stop {
     Ended,
     /// Somebody else took what was there.
     Empty,
+}
+
+fn stripped(bytes: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(bytes.len());
+    let mut strip = Strip::default();
+    strip.feed(bytes, None, &mut plain);
+    strip.finish(&mut plain);
+    plain
 }
 
 /// Reads at least one byte.
@@ -169,14 +186,18 @@ impl Pump {
         let token = Token(self.base + usize::try_from(stream.0).unwrap_or(usize::MAX - self.base));
         self.registry.register(&mut SourceFd(&fd.as_raw_fd()), token, Interest::READABLE)?;
         let route = Route { file, syslog: options.syslog, strip: options.strip };
-        let strip = (options.observe && options.strip).then(Strip::default);
+        let attentive = options.attentive;
+        let strip = (options.observe && options.strip && !attentive).then(Strip::default);
+        let capture = options.capture_max_bytes.filter(|_| !attentive).map(Capture::new);
         let outlet = Arc::new(Outlet::new(route));
-        let (pace, observe) = (Pace::new(pipe::capacity(&fd)), options.observe);
+        let (pace, observe) = (Pace::new(pipe::capacity(&fd)), options.observe || attentive);
         let new = Stream {
             fd,
             outlet,
             observe,
             strip,
+            attentive,
+            capture,
             pace,
             queued: false,
             left: None,
@@ -201,10 +222,17 @@ impl Pump {
 
     /// Changes whether the bytes of a stream are handed out.
     pub fn observe(&mut self, stream: StreamId, observe: bool) {
-        if let Some(found) = self.streams.get_mut(&stream).and_then(Option::as_mut) {
+        let found = self.streams.get_mut(&stream).and_then(Option::as_mut);
+        if let Some(found) = found.filter(|found| !found.attentive) {
             found.observe = observe;
             found.strip = (observe && found.outlet.route.strip).then(|| found.strip.unwrap_or_default());
         }
+    }
+
+    /// Whether a stream waits for its turn to be read.
+    #[must_use]
+    pub fn is_queued(&self, stream: StreamId) -> bool {
+        self.streams.get(&stream).and_then(Option::as_ref).is_some_and(|stream| stream.queued)
     }
 
     /// The poll says that a stream has something to read, or has ended.
@@ -358,9 +386,12 @@ impl Pump {
 
     /// Reads `len` bytes, which are there, into a slot, and hands it over.
     fn read_one(&mut self, id: StreamId, stream: &mut Stream, len: usize) -> Result<usize, Stop> {
-        let Some(mut slot) = self.pool.take(id, len) else {
+        // What was held back of a tag may come on top.
+        let room = stream.capture.as_ref().map_or(0, |_| capture::BEGIN.len());
+        let len = len.min(SLOT_BYTES - room);
+        let Some(mut slot) = self.pool.take(id, len + room) else {
             self.hand_over();
-            return Err(Stop::NoSlot(len));
+            return Err(Stop::NoSlot(len + room));
         };
         self.report_lost(stream);
         let journaled = !stream.outlet.route.is_none();
@@ -375,10 +406,10 @@ impl Pump {
             }
         };
         slot.filled(read);
-        if stream.observe {
-            self.observed(id, stream, slot.bytes());
+        if let Some(plain) = self.hand_out(id, stream, slot.bytes()) {
+            slot.rewrite(&plain);
         }
-        if journaled {
+        if journaled && !slot.is_empty() {
             let large = slot.capacity() > SMALL_BYTES;
             self.batch.push(slot);
             if large || self.batch.len() >= BATCH_SLOTS {
@@ -398,9 +429,7 @@ impl Pump {
         if let Ok(read) = result {
             stream.lost += read as u64;
             stream.lost_in_line = scratch[read - 1] != b'\n';
-            if stream.observe {
-                self.observed(id, stream, &scratch[..read]);
-            }
+            let _ = self.hand_out(id, stream, &scratch[..read]);
         }
         self.scratch = scratch;
         result
@@ -415,6 +444,52 @@ impl Pump {
         let why = "the disk did not take it in time";
         self.hand_over();
         self.inlet.lost(Lost { target, bytes, in_line: stream.lost_in_line, why });
+    }
+
+    /// Hands bytes out to whom they concern; returns what of them is output, where not all is.
+    fn hand_out(&mut self, id: StreamId, stream: &mut Stream, bytes: &[u8]) -> Option<Vec<u8>> {
+        let Some(capture) = &mut stream.capture else {
+            if stream.observe {
+                self.observed(id, stream, bytes);
+            }
+            return None;
+        };
+        let mut plain = Vec::with_capacity(bytes.len());
+        for piece in capture.feed(bytes) {
+            match piece {
+                Piece::Plain(bytes) => {
+                    if stream.observe {
+                        self.observed(id, stream, &bytes);
+                    }
+                    plain.extend(bytes);
+                }
+                Piece::Captured(bytes) => {
+                    let bytes = if stream.outlet.route.strip { stripped(&bytes) } else { bytes };
+                    self.events.push(PumpEvent::Captured(id, bytes));
+                }
+            }
+        }
+        Some(plain)
+    }
+
+    /// Gives free what capture mode held back, at the end of a stream.
+    fn end_capture(&mut self, id: StreamId, stream: &mut Stream) {
+        let Some(mut capture) = stream.capture.take() else { return };
+        let rest = capture.finish();
+        if stream.observe && !rest.is_empty() {
+            self.observed(id, stream, &rest);
+        }
+        for bytes in rest.chunks(SLOT_BYTES).filter(|_| !stream.outlet.route.is_none()) {
+            let Some(mut slot) = self.pool.take(id, bytes.len()) else {
+                stream.lost += bytes.len() as u64;
+                continue;
+            };
+            slot.begin(Reading { stream: id, outlet: &stream.outlet, len: 0 }, &[]);
+            slot.rewrite(bytes);
+            slot.filled(bytes.len());
+            self.batch.push(slot);
+            self.hand_over();
+        }
     }
 
     fn observed(&mut self, id: StreamId, stream: &mut Stream, bytes: &[u8]) {
@@ -459,6 +534,10 @@ impl Pump {
 
     /// Decides how an emptied stream is waited for: by the poll, or by a rest.
     fn settle(&mut self, id: StreamId, stream: &mut Stream, total: usize, now: Time) {
+        // A conversation waits for each answer.
+        if stream.attentive {
+            return;
+        }
         let token = Token(self.base + usize::try_from(id.0).unwrap_or(usize::MAX - self.base));
         let raw = stream.fd.as_raw_fd();
         let visit = Visit { stream: id, fd: &stream.fd, total, now };
@@ -476,6 +555,7 @@ impl Pump {
 
     fn close(&mut self, id: StreamId, mut stream: Box<Stream>) {
         self.hand_over();
+        self.end_capture(id, &mut stream);
         self.report_lost(&mut stream);
         self.rest.forget(id, &mut stream.pace);
         let _ = self.registry.deregister(&mut SourceFd(&stream.fd.as_raw_fd()));

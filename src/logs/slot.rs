@@ -244,6 +244,13 @@ impl Slot {
         true
     }
 
+    /// Puts other bytes, no more than fit in, in the place of those that were just read: a part of them was no output.
+    pub fn rewrite(&mut self, bytes: &[u8]) {
+        let len = bytes.len().min(self.capacity());
+        self.data.bytes_mut()[..len].copy_from_slice(&bytes[..len]);
+        self.header.store(at::LEN, len as u64);
+    }
+
     /// Takes the bytes of a later slot over, behind its own; returns false when they do not fit.
     pub fn absorb(&mut self, later: &Slot) -> bool {
         let (old, bytes) = (self.len(), later.bytes());

@@ -4,6 +4,8 @@
 //! decides over [`spec::ProcessSpec`], and `daemon` carries it out.
 
 pub mod detach;
+pub mod dialogue;
+pub mod event;
 pub mod exit;
 pub mod getopt;
 pub mod host;

@@ -68,6 +68,10 @@ pub struct ProcessRecord {
     pub exitstatus: i32,
     /// Who caused the last change, in the core's code; opaque to everybody else.
     pub actor: u64,
+    /// Where the conversation with an event listener stands, in the core's code; opaque to everybody else.
+    pub dialogue: u8,
+    /// The event that it is to answer: its number in the pool.
+    pub awaited: u64,
     /// supervisord's `spawnerr`: why the last start failed; empty when it did not.
     pub failure: String,
     /// Why its state last changed, in words.
@@ -109,6 +113,8 @@ impl ProcessRecord {
         let (kind, number) = exit_to_code(self.previous);
         out.put(&[kind]);
         out.put(&number.to_le_bytes());
+        out.put(&[self.dialogue]);
+        out.put(&self.awaited.to_le_bytes());
         out.seal()
     }
 
@@ -145,6 +151,8 @@ impl ProcessRecord {
             cause: from.text(CAUSE_SIZE_MAX_BYTES)?,
             restarts: from.u32()?,
             previous: exit_from_code(from.u8()?, from.i32()?)?,
+            dialogue: from.u8()?,
+            awaited: from.u64()?,
         };
         Some(record)
     }
@@ -288,6 +296,8 @@ mod tests {
             exit: Some(ExitStatus::Signaled { signal: Signal::SEGV, core: true }),
             exitstatus: -1,
             actor: 99,
+            dialogue: 3,
+            awaited: u64::MAX - 1,
             failure: "can't find command 'x'".to_owned(),
             cause: "start requested".to_owned(),
             restarts: 8,

@@ -193,6 +193,12 @@ pub struct GroupSpec {
     pub processes: Vec<Arc<ProcessSpec>>,
 }
 
+/// supervisord's own judge of the results of listeners.
+pub const STOCK_RESULT_HANDLER: &str = "supervisor.dispatchers:default_handler";
+
+/// End of the name of the handler of the package supervisor-stdout, which has an equivalent here.
+pub const STDOUT_RESULT_HANDLER: &str = "supervisor_stdout:event_handler";
+
 /// What kind of section made a group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum GroupKind {

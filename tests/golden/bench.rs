@@ -213,6 +213,10 @@ fn line(action: &Action) -> Option<String> {
         Action::GroupAdded(name) => format!("group {name} added"),
         Action::GroupRemoved(name) => format!("group {name} removed"),
         Action::Reply { reply, .. } => format!("reply {reply:?}"),
+        Action::KeepEvent(event) => format!("keep event {}", event.serial),
+        Action::SettleEvent { delivery, fate } => format!("event {} is settled: {fate:?}", delivery.serial),
+        Action::SendEvent { delivery, .. } => format!("send event {}", delivery.serial),
+        Action::ShowResult(_) => "show the result".to_owned(),
         Action::Finish(finish) => format!("finish: {finish:?}"),
     })
 }

@@ -45,6 +45,12 @@ pub(crate) fn everything() -> Seen {
         "Signal",
         "FleetLoaded",
         "SocketOpened",
+        "Heard",
+        "Unheard",
+        "EventSent",
+        "Output",
+        "Captured",
+        "RemoteEvent",
         "<- Prepare",
         "<- Spawn",
         "<- Signal",
@@ -57,6 +63,12 @@ pub(crate) fn everything() -> Seen {
         "<- Persist",
         "<- GroupAdded",
         "<- GroupRemoved",
+        "<- KeepEvent",
+        "<- SettleEvent Acknowledged",
+        "<- SettleEvent Discarded",
+        "<- SettleEvent Ended",
+        "<- SendEvent",
+        "<- ShowResult",
         "<- Reply Done",
         "<- Reply AlreadyStarted",
         "<- Reply NotRunning",
@@ -140,6 +152,7 @@ impl Ledger {
         if let Some(seen) = &mut self.seen {
             seen.insert(match action {
                 Action::Reply { reply, .. } => format!("<- Reply {}", kind(reply)),
+                Action::SettleEvent { fate, .. } => format!("<- SettleEvent {fate:?}"),
                 Action::Finish(finish) => format!("<- Finish {finish:?}"),
                 _ => format!("<- {}", kind(action)),
             });

@@ -6,32 +6,54 @@ use std::sync::Arc;
 use visor::model::Signal;
 use visor::model::spec::{
     AutoRestart, Essential, FcgiSocketSpec, FleetSpec, GroupKind, GroupSpec, ProcessSpec,
+    STDOUT_RESULT_HANDLER, STOCK_RESULT_HANDLER,
 };
 
+/// What listeners of a world may subscribe to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Events(&'static [&'static str]);
+
+impl Events {
+    /// Everything, or everything that does not follow the wall clock.
+    pub(crate) fn with_ticks(ticks: bool) -> Events {
+        const ALL: [&str; 7] = [
+            "EVENT",
+            "TICK",
+            "TICK_5",
+            "PROCESS_STATE",
+            "PROCESS_COMMUNICATION",
+            "PROCESS_LOG",
+            "PROCESS_GROUP",
+        ];
+        Events(if ticks { &ALL } else { &ALL[3..] })
+    }
+}
+
 /// Returns a fleet; every 16th seed has one group that is larger than the bound on starts in flight.
-pub(crate) fn fleet(rng: &mut Rng, seed: u64) -> FleetSpec {
-    let mut groups: Vec<GroupSpec> = (0..2 + rng.below(4)).map(|n| group(rng, &format!("g{n}"))).collect();
+pub(crate) fn fleet(rng: &mut Rng, seed: u64, events: Events) -> FleetSpec {
+    let mut groups: Vec<GroupSpec> =
+        (0..2 + rng.below(4)).map(|n| group(rng, &format!("g{n}"), events)).collect();
     if seed % 16 == 15 {
         let member = program(rng, "big", "p");
         let members = (0..100).map(|n| ProcessSpec { name: format!("p{n}"), ..member.clone() });
-        groups[0] = GroupSpec { processes: members.map(Arc::new).collect(), ..group(rng, "big") };
+        groups[0] = GroupSpec { processes: members.map(Arc::new).collect(), ..group(rng, "big", events) };
     }
     in_order(groups)
 }
 
 /// Returns a fleet in which some groups are the same, and others are gone, changed or new.
-pub(crate) fn change(rng: &mut Rng, old: &FleetSpec) -> FleetSpec {
+pub(crate) fn change(rng: &mut Rng, old: &FleetSpec, events: Events) -> FleetSpec {
     let mut groups = Vec::new();
     for spec in &old.groups {
         match rng.below(6) {
             0 => {}
-            1 if spec.name != "big" => groups.push(group(rng, &spec.name)),
+            1 if spec.name != "big" => groups.push(group(rng, &spec.name, events)),
             _ => groups.push(spec.clone()),
         }
     }
     let new = format!("g{}", rng.below(8));
     if rng.chance(50) && groups.iter().all(|group| group.name != new) {
-        groups.push(group(rng, &new));
+        groups.push(group(rng, &new, events));
     }
     in_order(groups)
 }
@@ -41,9 +63,19 @@ fn in_order(mut groups: Vec<GroupSpec>) -> FleetSpec {
     FleetSpec { groups }
 }
 
-fn group(rng: &mut Rng, name: &str) -> GroupSpec {
+fn group(rng: &mut Rng, name: &str, events: Events) -> GroupSpec {
     let processes = (0..1 + rng.below(3)).map(|n| Arc::new(program(rng, name, &format!("p{n}")))).collect();
-    GroupSpec { name: name.to_owned(), priority: rng.below(3) as i64, kind: GroupKind::Program, processes }
+    let kind = if rng.chance(30) { listener(rng, events) } else { GroupKind::Program };
+    GroupSpec { name: name.to_owned(), priority: rng.below(3) as i64, kind, processes }
+}
+
+fn listener(rng: &mut Rng, events: Events) -> GroupKind {
+    let handler = *rng.pick(&[STOCK_RESULT_HANDLER, STOCK_RESULT_HANDLER, STDOUT_RESULT_HANDLER]);
+    GroupKind::Listener {
+        buffer_size: *rng.pick(&[1, 2, 10, 10]),
+        events: vec![(*rng.pick(events.0)).to_owned(), "REMOTE_COMMUNICATION".to_owned()],
+        result_handler: handler.to_owned(),
+    }
 }
 
 /// Few, so that programs of one group and of several share them.

@@ -2,6 +2,7 @@
 //! behind, and answers that come late and in any order that the keeper allows (a run's own news stay in order).
 
 use super::rng::Rng;
+use super::talk::{self, Answer};
 use std::collections::{BTreeMap, BTreeSet};
 use visor::core::{Input, Scope, SpawnError};
 use visor::model::{ExitStatus, Pid, ProcessId, RunId, Signal};
@@ -12,7 +13,7 @@ pub(crate) const MS: u64 = 1_000_000;
 /// What the shell asked the keeper for.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Order {
-    Spawn { run: RunId, process: ProcessId },
+    Spawn { run: RunId, process: ProcessId, listens: bool },
     Signal { run: RunId, signal: Signal, scope: Scope },
     Sweep { run: RunId, signal: Option<Signal> },
     Forget { run: RunId },
@@ -27,6 +28,10 @@ pub(crate) enum Event {
     MainEnds(RunId, ExitStatus),
     /// One process of a tree ends.
     ChildEnds(RunId),
+    /// A listener says that it wants an event.
+    Asks(RunId),
+    /// A listener answers.
+    Answers(RunId, Answer),
     /// News reach the reactor.
     News(Input),
 }
@@ -156,7 +161,7 @@ impl Kernel {
 
     /// The reactor writes to the keeper, which reads in order.
     pub(crate) fn order(&mut self, order: Order, now: u64, rng: &mut Rng) {
-        if let Order::Spawn { run, process } = &order {
+        if let Order::Spawn { run, process, .. } = &order {
             self.in_flight.insert(*run, *process);
         }
         self.orders_at = self.orders_at.max(now + rng.below(self.mood.latency + 1));
@@ -176,7 +181,12 @@ impl Kernel {
     /// Lets an event happen; what it means for the reactor follows as news.
     pub(crate) fn happen(&mut self, event: Event, now: u64, rng: &mut Rng) -> Result<(), String> {
         match event {
-            Event::Order(Order::Spawn { run, process }) => return self.spawn(run, process, now, rng),
+            Event::Order(Order::Spawn { run, process, listens }) => {
+                self.spawn(run, process, now, rng)?;
+                if listens {
+                    self.push(now + rng.below(3000) * MS, Event::Asks(run));
+                }
+            }
             Event::Order(Order::Signal { run, signal, scope }) => self.signal(run, signal, scope, now, rng),
             Event::Order(Order::Sweep { run, signal }) => self.sweep(run, signal, now, rng),
             Event::Order(Order::Forget { run }) => {
@@ -188,6 +198,8 @@ impl Kernel {
             }
             Event::MainEnds(run, status) => self.main_ends(run, status, now, rng),
             Event::ChildEnds(run) => self.child_ends(run, now, rng),
+            Event::Asks(run) => self.says(run, b"READY\n", now, rng),
+            Event::Answers(run, answer) => self.answers(run, answer, now, rng),
             Event::News(_) => {}
         }
         Ok(())
@@ -296,15 +308,51 @@ impl Kernel {
         }
     }
 
-    /// The reactor dies: the keeper still reads what it wrote, and what was on the way to it is lost.
+    /// A listener writes to its stdout.
+    fn says(&mut self, run: RunId, text: &[u8], now: u64, rng: &mut Rng) {
+        if self.runs.get(&run).is_none_or(|child| child.exit.is_some()) {
+            return;
+        }
+        for bytes in talk::pieces(text, rng) {
+            self.news(run, Input::Heard { run, bytes }, now, rng);
+        }
+    }
+
+    fn answers(&mut self, run: RunId, answer: Answer, now: u64, rng: &mut Rng) {
+        match answer {
+            Answer::Ok => self.says(run, b"RESULT 2\nOK", now, rng),
+            Answer::Fail => self.says(run, b"RESULT 4\nFAIL", now, rng),
+            Answer::Rubbish => return self.says(run, b"what?\n", now, rng),
+            Answer::Silence => return,
+            Answer::Death => return self.crash(run, now),
+        }
+        self.push(now + rng.below(300) * MS, Event::Asks(run));
+    }
+
+    /// The reactor writes an event into the stdin of a listener.
+    pub(crate) fn send_event(&mut self, run: RunId, now: u64, rng: &mut Rng) {
+        let is_sent = self.runs.get(&run).is_some_and(|child| child.exit.is_none());
+        self.news(run, Input::EventSent { run, is_sent }, now, rng);
+        if is_sent {
+            let answer = talk::answer(rng);
+            self.push(now + rng.below(3000) * MS, Event::Answers(run, answer));
+        }
+    }
+
+    /// The reactor dies: the keeper still reads what it wrote, and what was on the way to it is lost, but for what
+    /// waits in a pipe.
     pub(crate) fn lose_reactor(&mut self, now: u64, rng: &mut Rng) -> Result<(), String> {
         let orders: Vec<Event> =
             self.events.values().filter(|event| matches!(event, Event::Order(_))).cloned().collect();
-        self.events.retain(|_, event| !matches!(event, Event::Order(_) | Event::News(_)));
+        let is_lost = |event: &Event| match event {
+            Event::News(input) => !matches!(input, Input::Heard { .. }),
+            event => matches!(event, Event::Order(_)),
+        };
+        self.events.retain(|_, event| !is_lost(event));
         for order in orders {
             self.happen(order, now, rng)?;
         }
-        self.events.retain(|_, event| !matches!(event, Event::News(_)));
+        self.events.retain(|_, event| !is_lost(event));
         self.opening.clear();
         self.in_flight.clear();
         Ok(())
@@ -328,14 +376,23 @@ impl Kernel {
     pub(crate) fn lose_keeper(&mut self, is_known: impl Fn(RunId) -> bool) {
         self.events.retain(|_, event| match event {
             Event::Order(_) => false,
-            Event::News(input) => matches!(input, Input::Prepared { .. } | Input::SocketOpened { .. }),
-            Event::MainEnds(..) | Event::ChildEnds(_) => true,
+            Event::News(input) => matches!(
+                input,
+                Input::Prepared { .. }
+                    | Input::SocketOpened { .. }
+                    | Input::Heard { .. }
+                    | Input::EventSent { .. }
+            ),
+            Event::MainEnds(..) | Event::ChildEnds(_) | Event::Asks(_) | Event::Answers(..) => true,
         });
         self.runs.retain(|run, _| is_known(*run));
         let prepared: BTreeSet<RunId> = self
             .events
             .values()
-            .filter_map(|event| if let Event::News(input) = event { input.run() } else { None })
+            .filter_map(|event| match event {
+                Event::News(Input::Prepared { run, .. }) => Some(*run),
+                _ => None,
+            })
             .collect();
         self.in_flight.retain(|run, _| prepared.contains(run));
     }

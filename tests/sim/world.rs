@@ -1,10 +1,11 @@
 //! The simulated daemon: it carries out what the core decides on the imagined machine, and checks every step.
 
 use super::check::Ledger;
-use super::fleet;
+use super::fleet::{self, Events};
 use super::kernel::{Event, Kernel, MS, Mood, Order};
 use super::rng::Rng;
-use std::collections::{BTreeMap, VecDeque};
+use super::talk::Mail;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use visor::core::{
     Action, Actor, Core, Finish, Header, Input, Phase, ProcState, Request, RequestId, Snapshot, Stage,
 };
@@ -27,6 +28,8 @@ pub(crate) struct Twist {
     pub(crate) wall_jumps: bool,
     /// The keeper dies now and then.
     pub(crate) keeper_deaths: bool,
+    /// Listeners may subscribe to what the wall clock brings.
+    pub(crate) ticks: bool,
 }
 
 /// A world.
@@ -38,6 +41,9 @@ pub(crate) struct World {
     pub(crate) core: Core,
     pub(crate) kernel: Kernel,
     pub(crate) ledger: Ledger,
+    mail: Mail,
+    /// Runs of listeners of which something is being told.
+    in_doubt: BTreeSet<RunId>,
     /// What was stored: header, configuration in force, records.
     header: Header,
     fleet: FleetSpec,
@@ -56,7 +62,7 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(seed: u64, twist: Twist, is_verbose: bool) -> Result<World, String> {
         let mut rng = Rng::new(seed);
-        let fleet = fleet::fleet(&mut rng, seed);
+        let fleet = fleet::fleet(&mut rng, seed, Events::with_ticks(twist.ticks));
         let core = Core::new(fleet.clone());
         let mut world = World {
             rng,
@@ -67,6 +73,8 @@ impl World {
             core,
             kernel: Kernel::new(),
             ledger: Ledger::default(),
+            mail: Mail::default(),
+            in_doubt: BTreeSet::new(),
             target: fleet.clone(),
             fleet,
             slots: BTreeMap::new(),
@@ -100,7 +108,8 @@ impl World {
     /// Does one step: an act of somebody, or the passing of time to the next event.
     pub(crate) fn step(&mut self) -> Result<(), String> {
         match self.rng.below(1000) {
-            0..=659 => self.advance()?,
+            0..=634 => self.advance()?,
+            635..=659 => self.make_event()?,
             660..=739 => self.request_start()?,
             740..=819 => self.request_stop()?,
             820..=859 => self.request_signal()?,
@@ -128,8 +137,13 @@ impl World {
         if let Some(finish) = self.finish.take() {
             self.begin_anew(finish)?;
         }
-        self.ledger.check(&self.core, &self.kernel, self.now)?;
+        self.check()?;
         self.check_stored()
+    }
+
+    fn check(&self) -> Result<(), String> {
+        self.ledger.check(&self.core, &self.kernel, self.now)?;
+        self.mail.check(&self.core, self.now)
     }
 
     /// Lets the next thing happen, whatever it is.
@@ -147,6 +161,9 @@ impl World {
             Some(Event::News(input)) => self.deliver(input),
             Some(event) => {
                 self.note(|| format!("machine: {event:?}"));
+                if let Event::Answers(run, answer) = &event {
+                    self.mail.said(*run, *answer, &self.core);
+                }
                 self.kernel.happen(event, self.now, &mut self.rng)
             }
             None => Ok(()),
@@ -174,6 +191,27 @@ impl World {
         )
     }
 
+    /// A program writes something, or a client sends an event.
+    fn make_event(&mut self) -> Result<(), String> {
+        match Mail::some_input(&self.core, &mut self.rng) {
+            Some(input) => self.give(input),
+            None => Ok(()),
+        }
+    }
+
+    /// What a listener is about to be heard to say is noted, as the shell does before it reads.
+    fn note_heard(&mut self, input: &Input) {
+        if let Input::Heard { run, bytes } = input {
+            self.in_doubt.insert(*run);
+            if bytes.contains(&b'?') || bytes.contains(&b'w') {
+                self.mail.broke(*run, self.now);
+            }
+        }
+        if let Input::EventSent { run, is_sent: false } | Input::Unheard { run } = input {
+            self.mail.gave_back(*run);
+        }
+    }
+
     /// Gives the core an input and carries out what it decides.
     fn give(&mut self, input: Input) -> Result<(), String> {
         self.note(|| match &input {
@@ -187,6 +225,7 @@ impl World {
         });
         let wall = WallTime(i64::try_from(self.now).unwrap_or(0) + self.wall_offset);
         self.ledger.told(&input, &self.core, self.now);
+        self.note_heard(&input);
         self.core.handle(Time(self.now), wall, input);
         if let Some(header) = self.core.take_header() {
             self.header = header;
@@ -202,6 +241,9 @@ impl World {
             done += 1;
         }
         self.died |= self.dies_after.take().is_some();
+        if !self.died {
+            self.in_doubt.clear();
+        }
         Ok(())
     }
 
@@ -209,6 +251,7 @@ impl World {
         self.note(|| format!("   <- {action:?}"));
         self.trace_action(&action);
         self.ledger.done(&action, &self.core, self.now)?;
+        self.mail.done(&action, &self.core)?;
         let order = match action {
             Action::Prepare { run, process } => {
                 self.kernel.prepare(run, process, self.now, &mut self.rng);
@@ -216,7 +259,7 @@ impl World {
             }
             Action::Spawn { run, process } => {
                 self.ledger.has_its_socket(&self.core, process, &self.kernel)?;
-                Order::Spawn { run, process }
+                Order::Spawn { run, process, listens: self.core.is_listener(process) }
             }
             Action::OpenSocket(socket) => {
                 return self.kernel.open_socket(&socket.url, self.now, &mut self.rng);
@@ -224,6 +267,10 @@ impl World {
             Action::CloseSocket(url) => {
                 self.kernel.sockets.remove(&url);
                 return self.ledger.is_unused(&self.core, &url, &self.kernel);
+            }
+            Action::SendEvent { run, .. } => {
+                self.kernel.send_event(run, self.now, &mut self.rng);
+                return Ok(());
             }
             Action::Signal { run, signal, scope } => Order::Signal { run, signal, scope },
             Action::Sweep { run, signal } => Order::Sweep { run, signal },
@@ -246,6 +293,9 @@ impl World {
             | Action::Log { .. }
             | Action::GroupAdded(_)
             | Action::GroupRemoved(_)
+            | Action::KeepEvent(_)
+            | Action::SettleEvent { .. }
+            | Action::ShowResult(_)
             | Action::Reply { .. } => return Ok(()),
         };
         self.kernel.order(order, self.now, &mut self.rng);
@@ -276,6 +326,10 @@ impl World {
             Action::Persist(id) => mix(u64::from(id.0) << 4 | 6),
             Action::GroupAdded(name) | Action::GroupRemoved(name) => mix(name.len() as u64),
             Action::Reply { id, .. } => mix(id.0 << 4 | 7),
+            Action::KeepEvent(delivery) => mix(delivery.serial << 4 | 8),
+            Action::SettleEvent { delivery, fate } => mix(delivery.serial << 8 | (*fate as u64) << 4 | 9),
+            Action::SendEvent { run, delivery } => mix(run.0 << 32 | delivery.pool_serial << 4 | 10),
+            Action::ShowResult(result) => mix((result.len() as u64) << 4 | 11),
             Action::Finish(finish) => mix(*finish as u64),
         }
     }
@@ -346,7 +400,7 @@ impl World {
             } else {
                 self.advance()?
             }
-            self.ledger.check(&self.core, &self.kernel, self.now)?;
+            self.check()?;
         }
         self.kernel.mood = calm;
         Ok(())
@@ -365,7 +419,8 @@ impl World {
             return Ok(());
         }
         self.give(Input::Tick)?;
-        let target = fleet::change(&mut self.rng, &self.core.fleet());
+        let events = Events::with_ticks(self.twist.ticks);
+        let target = fleet::change(&mut self.rng, &self.core.fleet(), events);
         self.target = target.clone();
         self.ledger.loading(&self.core, &target);
         self.give(Input::FleetLoaded(target.clone()))?;
@@ -418,6 +473,7 @@ impl World {
     fn come_back(&mut self) -> Result<(), String> {
         self.died = false;
         self.finish = None;
+        let in_doubt = std::mem::take(&mut self.in_doubt);
         self.note(|| "a new reactor begins".to_owned());
         self.kernel.lose_reactor(self.now, &mut self.rng)?;
         let decode = |(id, bytes): (&ProcessId, &[u8; RECORD_SIZE_BYTES])| {
@@ -426,9 +482,13 @@ impl World {
         let records: Vec<_> = self.slots.iter().filter_map(decode).collect();
         let text = serde_json::to_string(&self.header).map_err(|error| error.to_string())?;
         let header: Header = serde_json::from_str(&text).map_err(|error| error.to_string())?;
-        self.core =
-            Core::restore(self.fleet.clone(), Snapshot::from_records(header, records), Time(self.now));
+        self.core = Core::restore(
+            self.fleet.clone(),
+            Snapshot::from_records(header, records, self.mail.stored()),
+            Time(self.now),
+        );
         self.ledger.restored(&self.core);
+        self.mail.restored(&self.core);
         self.release_unowned()?;
         for url in self.kernel.sockets.clone() {
             self.give(Input::SocketOpened { url, result: Ok(()) })?;
@@ -437,6 +497,9 @@ impl World {
             self.give(input)?;
         }
         self.give(Input::HandedOver)?;
+        for run in in_doubt {
+            self.give(Input::Unheard { run })?;
+        }
         if self.core.phase() == Phase::Running {
             self.give(Input::FleetLoaded(self.target.clone()))?;
         }
@@ -498,12 +561,14 @@ impl World {
         self.note(|| format!("finished: {finish:?}"));
         self.ledger.finished(&self.core, &self.kernel)?;
         self.kernel.forget_all();
-        let fleet = fleet::change(&mut self.rng, &self.core.fleet());
+        let events = Events::with_ticks(self.twist.ticks);
+        let fleet = fleet::change(&mut self.rng, &self.core.fleet(), events);
         self.core = Core::new_after(fleet.clone(), &self.core.header());
         self.header = self.core.header();
         self.target = fleet.clone();
         self.fleet = fleet;
         self.ledger.restored(&self.core);
+        self.mail.restored(&self.core);
         self.give(Input::Boot)
     }
 
@@ -544,7 +609,7 @@ impl World {
                 ));
             }
             self.advance()?;
-            self.ledger.check(&self.core, &self.kernel, self.now)?;
+            self.check()?;
         }
         Err("the end never comes".to_owned())
     }

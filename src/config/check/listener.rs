@@ -1,14 +1,11 @@
 //! `[eventlistener:x]`: the pool that its processes form.
 
 use super::reader::{Names, Reader};
-use crate::config::diagnostic::Diagnostic;
+use crate::config::diagnostic::{Diagnostic, quoted};
 use crate::config::document::Section;
-use crate::config::keys::pools::{LISTENER_ROWS, ListenerDraft, STOCK_RESULT_HANDLER};
+use crate::config::keys::pools::{LISTENER_ROWS, ListenerDraft};
 use crate::config::value::boolean;
-use crate::model::spec::GroupKind;
-
-/// The handler of the package supervisor-stdout, which has an equivalent here.
-const STDOUT_HANDLER: &str = "supervisor_stdout:event_handler";
+use crate::model::spec::{GroupKind, STDOUT_RESULT_HANDLER, STOCK_RESULT_HANDLER};
 
 /// Reads what an event listener has beyond a program.
 pub(super) fn read(reader: &mut Reader<'_>, section: &Section) -> GroupKind {
@@ -19,10 +16,12 @@ pub(super) fn read(reader: &mut Reader<'_>, section: &Section) -> GroupKind {
     }
     check_redirect(reader, section);
     let known =
-        draft.result_handler == STOCK_RESULT_HANDLER || draft.result_handler.ends_with(STDOUT_HANDLER);
+        draft.result_handler == STOCK_RESULT_HANDLER || draft.result_handler.ends_with(STDOUT_RESULT_HANDLER);
     if let (false, Some(entry)) = (known, reader.document.get(section, "result_handler")) {
-        let what =
-            "is Python code, which cannot be run here: every well-formed RESULT acknowledges its event";
+        let what = format!(
+            "{} is Python code, which cannot be run here: every well-formed RESULT acknowledges its event",
+            quoted(&draft.result_handler)
+        );
         let place = reader.document.entry_place(entry);
         reader.report(Diagnostic::warning(place, what).section(&section.name).key("result_handler"));
     }

@@ -31,11 +31,7 @@ fn unknown_severity(reader: &Reader<'_>) -> Severity {
 
 fn check_section(reader: &mut Reader<'_>, section: &Section, row: &SectionRow) {
     if !row.built {
-        let what = match row.kind {
-            SectionKind::Listener => "programs of this kind are not built yet",
-            _ => "sections of this kind are not built yet, it is ignored",
-        };
-        reader.section_warning(section, what);
+        reader.section_warning(section, "sections of this kind are not built yet, it is ignored");
     }
     let inherited = if has_programs(row.kind) { reader.document.defaults() } else { &[] };
     for entry in section.own_entries().iter().chain(inherited) {

@@ -2,6 +2,8 @@
 
 use super::{Reload, Row, Scope, row};
 use crate::config::value::{integer, octal, words};
+use crate::model::event::EVENTS;
+use crate::model::spec::STOCK_RESULT_HANDLER;
 
 /// `[group:x]` while it is being read.
 #[derive(Default)]
@@ -36,46 +38,12 @@ pub struct ListenerDraft {
     pub result_handler: String,
 }
 
-/// supervisord's own judge of results.
-pub const STOCK_RESULT_HANDLER: &str = "supervisor.dispatchers:default_handler";
-
 impl Default for ListenerDraft {
     fn default() -> ListenerDraft {
         let result_handler = STOCK_RESULT_HANDLER.to_owned();
         ListenerDraft { buffer_size: 10, events: Vec::new(), result_handler }
     }
 }
-
-/// The names a listener can subscribe to (supervisor 4.3 events.py).
-pub const EVENT_NAMES: [&str; 27] = [
-    "EVENT",
-    "PROCESS_COMMUNICATION",
-    "PROCESS_COMMUNICATION_STDERR",
-    "PROCESS_COMMUNICATION_STDOUT",
-    "PROCESS_GROUP",
-    "PROCESS_GROUP_ADDED",
-    "PROCESS_GROUP_REMOVED",
-    "PROCESS_LOG",
-    "PROCESS_LOG_STDERR",
-    "PROCESS_LOG_STDOUT",
-    "PROCESS_STATE",
-    "PROCESS_STATE_BACKOFF",
-    "PROCESS_STATE_EXITED",
-    "PROCESS_STATE_FATAL",
-    "PROCESS_STATE_RUNNING",
-    "PROCESS_STATE_STARTING",
-    "PROCESS_STATE_STOPPED",
-    "PROCESS_STATE_STOPPING",
-    "PROCESS_STATE_UNKNOWN",
-    "REMOTE_COMMUNICATION",
-    "SUPERVISOR_STATE_CHANGE",
-    "SUPERVISOR_STATE_CHANGE_RUNNING",
-    "SUPERVISOR_STATE_CHANGE_STOPPING",
-    "TICK",
-    "TICK_3600",
-    "TICK_5",
-    "TICK_60",
-];
 
 /// The further keys of `[eventlistener:x]`.
 pub static LISTENER_ROWS: [Row<ListenerDraft>; 3] = [
@@ -90,10 +58,11 @@ pub static LISTENER_ROWS: [Row<ListenerDraft>; 3] = [
         d.events = words(v.text).into_iter().map(str::to_uppercase).collect();
         d.events.sort();
         d.events.dedup();
-        match d.events.iter().find(|name| !EVENT_NAMES.contains(&name.as_str())) {
+        let is_known = |name: &String| EVENTS.iter().any(|row| row.0 == name);
+        match d.events.iter().find(|name| !is_known(name)) {
             None => Ok(()),
             Some(name) => {
-                let near = crate::config::diagnostic::nearest(name, EVENT_NAMES);
+                let near = crate::config::diagnostic::nearest(name, EVENTS.map(|row| row.0));
                 let hint = near.map(|found| format!(" (did you mean {found}?)")).unwrap_or_default();
                 Err(format!("no such event: `{name}`{hint}"))
             }

@@ -63,7 +63,7 @@ fn the_code_outlives_the_reactor() {
     let mut bench = running(Essential::Daemon, |spec| spec.exitcodes = vec![7]);
     bench.exit(7);
     let snapshot = bench.core.snapshot();
-    let stored = Snapshot::from_records(snapshot.header, snapshot.records);
+    let stored = Snapshot::from_records(snapshot.header, snapshot.records, snapshot.events);
     let core = Core::restore(bench.core.fleet(), stored, bench.now);
     assert_eq!((core.phase(), core.exit_code()), (Phase::ShuttingDown, 7));
 }

@@ -2,7 +2,7 @@
 
 use crate::core::fleet::RUN_BLOCK;
 use crate::core::testing::{Bench, WEB};
-use crate::core::{Core, Header, Input, Reply, Snapshot};
+use crate::core::{Core, Header, Input, KeptEvents, Reply, Snapshot};
 use crate::model::{ExitStatus, Pid, ProcessRecord, State, WallTime};
 
 /// Replaces the core by what is restored from its header and records, as after a `kill -9` of the reactor.
@@ -11,7 +11,7 @@ fn lose_reactor(bench: &mut Bench) {
     let record = ProcessRecord::decode(&record.encode()).unwrap();
     let header = serde_json::to_string(&bench.core.header()).unwrap();
     let header: Header = serde_json::from_str(&header).unwrap();
-    let snapshot = Snapshot::from_records(header, vec![(WEB, record)]);
+    let snapshot = Snapshot::from_records(header, vec![(WEB, record)], KeptEvents::default());
     bench.core = Core::restore(bench.core.fleet(), snapshot, bench.now);
 }
 
@@ -145,7 +145,7 @@ fn a_record_of_an_earlier_core_is_not_taken_for_ours() {
     let fleet = bench.core.fleet();
     let mut core = Core::new_after(fleet.clone(), &bench.core.header());
     core.handle(bench.now, WallTime(0), Input::Boot);
-    let snapshot = Snapshot::from_records(core.header(), vec![(WEB, stale)]);
+    let snapshot = Snapshot::from_records(core.header(), vec![(WEB, stale)], KeptEvents::default());
     bench.core = Core::restore(fleet, snapshot, bench.now);
     assert_eq!(bench.state(), State::Stopped);
     bench.give(Input::HandedOver);

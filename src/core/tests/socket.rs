@@ -107,7 +107,7 @@ fn one_that_was_held_over_a_death_is_used_on_and_closed_by_the_last() {
     opened(&mut bench, Ok(()));
     spawned(&mut bench, FIRST);
     let snapshot = bench.core.snapshot();
-    let stored = Snapshot::from_records(snapshot.header, snapshot.records);
+    let stored = Snapshot::from_records(snapshot.header, snapshot.records, snapshot.events);
     bench.core = Core::restore(bench.core.fleet(), stored, bench.now);
     opened(&mut bench, Ok(()));
     assert_eq!(deeds(&bench), [] as [&str; 0]);

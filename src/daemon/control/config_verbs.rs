@@ -11,8 +11,8 @@ use crate::api::v1::{
 use crate::config::keys::Reload;
 use crate::config::{Diagnostic, Loaded, diff};
 use crate::core::{Input, Phase};
+use crate::daemon::auto_logs;
 use crate::daemon::reactor::{Purpose, Reactor};
-use crate::daemon::{auto_logs, unbuilt};
 use crate::model::spec::{FleetSpec, GroupSpec, LogTarget};
 use crate::model::{Level, ProcessId};
 use crate::sys::clock;
@@ -165,7 +165,6 @@ impl Reactor {
         let mut fresh =
             FleetSpec { groups: wanted.groups.extract_if(.., |group| takes(&group.name)).collect() };
         auto_logs::add(self, &mut fresh);
-        unbuilt::tell(self, &fresh);
         target.extend(fresh.groups);
         target.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
         self.updates.push(Update { asker, waiting });
@@ -382,6 +381,7 @@ impl Reactor {
         let changed = std::mem::take(&mut self.afterwards.relog);
         if !changed.is_empty() {
             self.compare_with_latest();
+            self.observe_again(true);
         }
         for name in changed {
             let members = self.core.group(&name).map(|group| group.processes().to_vec()).unwrap_or_default();
