@@ -24,6 +24,12 @@ pub(crate) fn key(delivery: &Delivery) -> Key {
     (delivery.group, delivery.pool_serial)
 }
 
+/// Whether the core believes that a listener has this event of its pool.
+fn has_event(core: &Core, run: RunId, pool_serial: u64) -> bool {
+    let record = core.owner(run).and_then(|id| core.record(id));
+    record.is_some_and(|record| record.dialogue == BUSY && record.awaited == pool_serial)
+}
+
 /// What a listener does about an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
@@ -156,9 +162,7 @@ impl Mail {
             return Err(format!("{key:?} is sent to {run}, which is not RUNNING"));
         }
         if let Some((other, _)) = self.busy.iter().find(|(other, busy)| **busy == key && **other != run) {
-            let holds =
-                core.owner(*other).is_some_and(|id| core.process(id).is_some_and(|p| p.pid().is_some()));
-            if holds && !self.broken.contains_key(other) {
+            if has_event(core, *other, key.1) {
                 return Err(format!("{key:?} is sent to {run} while {other} has it"));
             }
         }
@@ -174,11 +178,7 @@ impl Mail {
     /// Everything begins anew, or a new core took over: conversations are as the core says.
     pub(crate) fn restored(&mut self, core: &Core) {
         // The record says whether a listener is to answer; else its event is for others now.
-        let has = |run: RunId, serial: u64| {
-            let record = core.owner(run).and_then(|id| core.record(id));
-            record.is_some_and(|record| record.dialogue == BUSY && record.awaited == serial)
-        };
-        self.busy.retain(|run, (_, serial)| has(*run, *serial));
+        self.busy.retain(|run, (_, serial)| has_event(core, *run, *serial));
         self.broken.clear();
         let groups: BTreeSet<u32> = core.header().groups.iter().map(|slots| slots.serial).collect();
         self.kept.retain(|(group, _), _| groups.contains(group));
