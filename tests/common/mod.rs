@@ -14,6 +14,7 @@ pub(crate) mod counter;
 pub(crate) mod daemon;
 pub(crate) mod need;
 pub(crate) mod proc;
+pub(crate) mod recorder;
 pub(crate) mod sandbox;
 pub(crate) mod wait;
 

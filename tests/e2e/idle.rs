@@ -1,9 +1,9 @@
 //! Nothing happens, so nothing is done: not one context switch of keeper or reactor.
 
 use super::crowd;
-use crate::common::daemon::{Daemon, ours};
+use crate::common::daemon::{Daemon, Setup, ours};
 use crate::common::wait::{self, LONG};
-use crate::common::{need, proc};
+use crate::common::{need, proc, recorder};
 use std::process::Command;
 use std::time::Duration;
 
@@ -55,6 +55,28 @@ fn nothing_wakes_the_daemon_with_100_quiet_programs() {
 #[test]
 fn nothing_wakes_the_daemon_with_1000_quiet_programs() {
     sleeps_through("idle-1000", 1000);
+}
+
+#[test]
+fn nothing_wakes_the_daemon_with_a_quiet_listener() {
+    if !ours("no periodic work") {
+        return;
+    }
+    let setup = Setup::new("idle-listener");
+    let command = recorder::command(&setup.sandbox, "/usr/bin/python3", "notes", "");
+    let sections = format!(
+        "[eventlistener:quiet]\ncommand={command}\nevents=PROCESS_STATE,PROCESS_LOG,TICK_3600\n\
+         [program:web]\ncommand=sleep 100000\nstdout_events_enabled=true\n"
+    );
+    let daemon = setup.start(&sections);
+    recorder::wait_for(&daemon.sandbox, "notes", "PROCESS_STATE_RUNNING", "processname:web");
+    let pids = [daemon.keeper(), daemon.reactor()];
+    settle(&pids);
+    let before = pids.map(proc::switches);
+    wait::pass(watched_for());
+    let woken = [0, 1].map(|index| proc::switches(pids[index]) - before[index]);
+    assert_eq!(woken, [0, 0], "context switches of keeper and reactor in {:?}", watched_for());
+    daemon.stop();
 }
 
 #[test]

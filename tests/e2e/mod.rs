@@ -3,11 +3,13 @@
 mod child;
 mod container;
 mod crowd;
+mod events;
 mod fcgi;
 mod freezing;
 mod idle;
 mod keeper_death;
 mod lifecycle;
+mod listeners;
 mod pid1;
 mod portable;
 mod reactor_death;
