@@ -3,6 +3,7 @@
 mod essential;
 mod exit;
 mod fleet;
+mod listener;
 mod requests;
 mod shutdown;
 mod snapshot;
