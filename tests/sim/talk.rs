@@ -106,9 +106,21 @@ impl Mail {
         }
     }
 
-    /// A listener said what it must not, and the core knows.
-    pub(crate) fn broke(&mut self, run: RunId, now: u64) {
-        self.broken.entry(run).or_insert(now);
+    /// Notes what the core is about to be told; returns the listener of which something was read, which the shell
+    /// notes before it reads.
+    pub(crate) fn told(&mut self, input: &Input, now: u64) -> Option<RunId> {
+        match input {
+            Input::Heard { run, bytes } => {
+                // Letters of what no listener should say.
+                if bytes.contains(&b'?') || bytes.contains(&b'w') {
+                    self.broken.entry(*run).or_insert(now);
+                }
+                return Some(*run);
+            }
+            Input::EventSent { run, is_sent: false } | Input::Unheard { run } => self.gave_back(*run),
+            _ => {}
+        }
+        None
     }
 
     /// Notes and checks what the core does.
@@ -161,17 +173,17 @@ impl Mail {
         if !process.is_some_and(|process| matches!(process.state(), ProcState::Running { .. })) {
             return Err(format!("{key:?} is sent to {run}, which is not RUNNING"));
         }
-        if let Some((other, _)) = self.busy.iter().find(|(other, busy)| **busy == key && **other != run) {
-            if has_event(core, *other, key.1) {
-                return Err(format!("{key:?} is sent to {run} while {other} has it"));
-            }
+        let is_another = |(other, busy): &(&RunId, &Key)| **busy == key && **other != run;
+        let mut others = self.busy.iter().filter(is_another);
+        if let Some((other, _)) = others.find(|(other, _)| has_event(core, **other, key.1)) {
+            return Err(format!("{key:?} is sent to {run} while {other} has it"));
         }
         self.busy.insert(run, key);
         Ok(())
     }
 
     /// A listener does not have its event any more, or it is not known whether it has.
-    pub(crate) fn gave_back(&mut self, run: RunId) {
+    fn gave_back(&mut self, run: RunId) {
         self.busy.remove(&run);
     }
 

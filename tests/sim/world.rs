@@ -199,19 +199,6 @@ impl World {
         }
     }
 
-    /// What a listener is about to be heard to say is noted, as the shell does before it reads.
-    fn note_heard(&mut self, input: &Input) {
-        if let Input::Heard { run, bytes } = input {
-            self.in_doubt.insert(*run);
-            if bytes.contains(&b'?') || bytes.contains(&b'w') {
-                self.mail.broke(*run, self.now);
-            }
-        }
-        if let Input::EventSent { run, is_sent: false } | Input::Unheard { run } = input {
-            self.mail.gave_back(*run);
-        }
-    }
-
     /// Gives the core an input and carries out what it decides.
     fn give(&mut self, input: Input) -> Result<(), String> {
         self.note(|| match &input {
@@ -225,7 +212,7 @@ impl World {
         });
         let wall = WallTime(i64::try_from(self.now).unwrap_or(0) + self.wall_offset);
         self.ledger.told(&input, &self.core, self.now);
-        self.note_heard(&input);
+        self.in_doubt.extend(self.mail.told(&input, self.now));
         self.core.handle(Time(self.now), wall, input);
         if let Some(header) = self.core.take_header() {
             self.header = header;
