@@ -316,3 +316,71 @@ fn a_frozen_disk_stops_no_program() -> Test {
     assert_eq!(kept.last(), Some(&format!("{:07}", count + 1).as_str()));
     Ok(())
 }
+
+const BEGIN: &str = "<!--XSUPERVISOR:BEGIN-->";
+const END: &str = "<!--XSUPERVISOR:END-->";
+
+#[test]
+fn passages_between_tags_are_told_and_not_logged() -> Test {
+    let mut bench = Bench::new()?;
+    let options = StreamOptions { capture_max_bytes: Some(10), ..observed() };
+    let mut write = bench.attach(1, Some("log"), options)?;
+    let (head, tail) = BEGIN.split_at(9);
+    write.write_all(format!("a{head}").as_bytes())?;
+    bench.run(|bench| !bench.said.is_empty())?;
+    write.write_all(format!("{tail}said{END}b\n<").as_bytes())?;
+    drop(write);
+    bench.run(|bench| bench.pump.is_empty())?;
+    let observed = |text: &str| PumpEvent::Observed(StreamId(1), text.as_bytes().to_vec());
+    let captured = PumpEvent::Captured(StreamId(1), b"said".to_vec());
+    let closed = PumpEvent::Closed(StreamId(1));
+    assert_eq!(bench.said, [observed("a"), captured, observed("b\n"), observed("<"), closed]);
+    assert_eq!(bench.log("log")?, "ab\n<");
+    Ok(())
+}
+
+#[test]
+fn a_flood_with_passages_in_it_loses_nothing() -> Test {
+    let mut bench = Bench::new()?;
+    let options = StreamOptions { capture_max_bytes: Some(100), ..StreamOptions::default() };
+    let mut write = bench.attach(1, Some("log"), options)?;
+    let input: String = (0..50_000).map(|n| format!("{n:07}{BEGIN}{n}{END}\n")).collect();
+    let writer = thread::spawn(move || write.write_all(input.as_bytes()));
+    bench.run(|bench| bench.pump.is_empty())?;
+    writer.join().map_err(|_| "the writer died")??;
+    let said = bench.said.iter().filter_map(|event| match event {
+        PumpEvent::Captured(_, bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+        _ => None,
+    });
+    assert!(said.eq((0..50_000).map(|n| n.to_string())), "every passage once, in order");
+    assert!(bench.log("log")? == lines(0, 50_000));
+    Ok(())
+}
+
+#[test]
+fn a_passage_that_never_ends_is_logged_when_the_output_does() -> Test {
+    let mut bench = Bench::new()?;
+    let long = SLOT_BYTES * 2;
+    let options = StreamOptions { capture_max_bytes: Some(long), ..StreamOptions::default() };
+    let mut write = bench.attach(1, Some("log"), options)?;
+    let text = format!("a{BEGIN}{}", "x".repeat(long));
+    let writer = thread::spawn(move || write.write_all(text.as_bytes()));
+    bench.run(|bench| bench.pump.is_empty())?;
+    writer.join().map_err(|_| "the writer died")??;
+    assert!(bench.log("log")? == format!("a{}", "x".repeat(long)));
+    Ok(())
+}
+
+#[test]
+fn a_conversation_never_rests() -> Test {
+    let mut bench = Bench::new()?;
+    let options = StreamOptions { attentive: true, strip: true, ..StreamOptions::default() };
+    let mut write = bench.attach(1, None, options)?;
+    for count in 1..20 {
+        write.write_all(b"\x1b[1mOK")?;
+        bench.run(|bench| bench.said.len() == count)?;
+        assert_eq!(bench.pump.rest.next_deadline(), None);
+    }
+    assert_eq!(bench.said[18], PumpEvent::Observed(StreamId(1), b"\x1b[1mOK".to_vec()), "as it is");
+    Ok(())
+}
