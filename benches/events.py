@@ -2,8 +2,7 @@
 """Measures how many events a second one echo listener gets: events.py DAEMON [COUNT].
 
 A program says COUNT passages in capture mode at once; each is a PROCESS_COMMUNICATION_STDOUT event to one listener
-that answers at once and does nothing else. The first and the last event are timed where they arrive. DAEMON is
-visord or supervisord; both are started with the same file.
+that answers at once and does nothing else. The first and the last event are timed where they arrive. DAEMON is visord.
 """
 
 import os
