@@ -1,6 +1,7 @@
 //! Programs whose end is the end of more: of their group, or of the daemon (`essential=`).
 //!
-//! An end is one that nobody asked for and that no restart follows: EXITED for good, or FATAL. Must not know what an
+//! An end is one that nobody asked for and that no restart follows: EXITED for good, or FATAL after the last attempt. One
+//! that must not run at all has not begun, and ends nothing: a mistake in a file must not stop a daemon. Must not know what an
 //! exit code means. Example: the one program of a container has `essential=daemon` and ends with 3; everything else is
 //! stopped in order, and the daemon ends with 3.
 

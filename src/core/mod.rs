@@ -222,9 +222,8 @@ impl Core {
     /// Does what became possible: later groups of a shutdown or an update, starts that were queued, events for
     /// listeners that are ready.
     fn go_on(&mut self) {
-        self.update_on();
-        // Also what an update has just brought may be essential and must not run.
         self.end_with_essential();
+        self.update_on();
         self.close_on();
         self.report_closing();
         self.pump();

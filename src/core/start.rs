@@ -45,7 +45,6 @@ impl Core {
         self.set_state(id, ProcState::Fatal { rest: Rest::Clean }, actor, &why);
         let line = lines::refused(self.name(id), &why);
         self.log(line);
-        self.note_end(id);
         true
     }
 
