@@ -73,24 +73,23 @@ fn another_user_is_refused_at_every_endpoint_even_with_an_open_socket() {
     account.program("web", "command=sleep 1000\nstartsecs=0");
     account.start();
     let (web, socket) = (account.running("web"), account.socket());
-    let open = |path: &std::path::Path, mode| {
-        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("chmod by root");
-    };
-    open(&socket, 0o666);
-    open(socket.parent().expect("a directory"), 0o755);
+    // Its directory stays closed, or the daemon would not use it any more.
+    let public = account.sandbox.path("public.sock");
+    fs::set_permissions(&socket, fs::Permissions::from_mode(0o666)).expect("chmod by root");
+    fs::hard_link(&socket, &public).expect("a second name for the socket");
     let as_stranger = |program: &std::path::Path| {
         let mut command = Command::new(program);
         command.current_dir("/").uid(STRANGER).gid(STRANGER);
         command
     };
     let mut asker = as_stranger("/usr/bin/python3".as_ref());
-    asker.args(["-c", ASKER]).arg(&socket).args(ENDPOINTS);
+    asker.args(["-c", ASKER]).arg(&public).args(ENDPOINTS);
     let output = run(asker);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(text.lines().count(), ENDPOINTS.len(), "{output:?}");
     assert!(text.lines().all(|line| line.contains("=> HTTP/1.1 403")), "{text}");
     let mut client = as_stranger(&account.visorctl());
-    client.arg("--socket").arg(&socket).arg("status");
+    client.arg("--socket").arg(&public).arg("status");
     let refused = run(client);
     assert_eq!(refused.status.code(), Some(4), "the client does not talk to a stranger either: {refused:?}");
     account.wait_log(&format!("of user {STRANGER}"));
