@@ -195,3 +195,53 @@ fn superlances_fatalmailbatch_reports_programs_that_are_given_up() {
         &["Process lost:lost failed to start"],
     );
 }
+
+/// Runs a monitor of superlance that is to restart `web`, over XML-RPC.
+fn restarts_web(program: &str, words: &str) {
+    let Some(monitor) = need::venv(program) else { return };
+    let setup = Setup::new(program);
+    let sections = format!(
+        "[unix_http_server]\nfile=%(here)s/sock\n[rpcinterface:supervisor]\n\
+         supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n\
+         [eventlistener:monitor]\ncommand={} {words}\nevents=TICK_5\n[program:web]\ncommand=sleep 1000\n",
+        monitor.display()
+    );
+    let daemon = setup.start(&sections);
+    let stopped = daemon.wait_for("stopped: web (terminated by SIGTERM)");
+    daemon.wait_after(stopped, "success: web entered RUNNING state");
+    assert_eq!(daemon.count("monitor: has entered the UNKNOWN state"), 0);
+    daemon.stop();
+}
+
+#[test]
+fn superlances_memmon_restarts_a_program_that_takes_too_much_memory() {
+    restarts_web("memmon", "-p web=1KB");
+}
+
+#[test]
+fn superlances_httpok_restarts_a_program_that_does_not_answer() {
+    restarts_web("httpok", "-p web -t 1 -e http://127.0.0.1:1/");
+}
+
+#[test]
+fn an_event_that_a_client_sends_reaches_listeners() {
+    let Some(python) = need::venv("python3") else { return };
+    let python = python.display().to_string();
+    let setup = Setup::new("remote");
+    setup.sandbox.write(
+        "send.py",
+        "import os\nfrom supervisor import childutils\n\
+         print(childutils.getRPCInterface(os.environ).supervisor.sendRemoteCommEvent('greeting', 'h\u{e9}llo'))\n",
+    );
+    let command = recorder::command(&setup.sandbox, &python, "notes", "");
+    let sections = format!(
+        "[unix_http_server]\nfile=%(here)s/sock\n[rpcinterface:supervisor]\n\
+         supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n\
+         [eventlistener:rec]\ncommand={command}\nevents=REMOTE_COMMUNICATION\n\
+         [program:send]\ncommand={python} send.py\ndirectory=%(here)s\nstartsecs=0\nautorestart=false\n"
+    );
+    let daemon = setup.start(&sections);
+    let noted = recorder::wait_for(&daemon.sandbox, "notes", "REMOTE_COMMUNICATION", "greeting");
+    assert_eq!((noted.payload.as_str(), noted.value("len")), ("type:greeting\\nh\u{e9}llo", "19"));
+    daemon.stop();
+}

@@ -10,7 +10,7 @@ use super::show::{actor_text, unix};
 use crate::api::http::{Request, reply};
 use crate::api::names::{self, Namespec};
 use crate::api::v1::{self, ErrorCode, ErrorReply, ProcessResult, ResultStatus};
-use crate::core::Transition;
+use crate::core::{Input, Transition};
 use crate::daemon::reactor::Reactor;
 use crate::model::{ProcessId, State};
 use crate::sys::clock;
@@ -160,6 +160,7 @@ impl Reactor {
     pub(super) fn tell_remote_communication(&mut self, kind: &str, data: &str) {
         let event = serde_json::json!({ "type": kind, "data": data });
         self.tell("remote_communication", &event);
+        self.inputs.push_back(Input::RemoteEvent { kind: kind.to_owned(), data: data.to_owned() });
     }
 
     /// Finds the one process that a name stands for.
