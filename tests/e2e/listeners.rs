@@ -18,11 +18,12 @@ const PROGRAMS: &str = "[program:good]\ncommand=sh -c 'sleep 1.5; exit 0'\nautor
      stderr_events_enabled=true\n\
      [program:capture]\ncommand=sh capture.sh\nautorestart=false\nstdout_capture_maxbytes=1000\n";
 
-/// Writes with pauses, so that each piece is read for itself; with letters, and with what is no text.
-const TALKER: &str = "echo first; sleep 0.5; printf 'h\\303\\251\\n'; sleep 0.5; echo error >&2; sleep 0.5\n\
+/// Writes with pauses, so that each piece is read for itself, and after it is RUNNING, which supervisord may notice a
+/// second late; with letters, and with what is no text.
+const TALKER: &str = "sleep 2.5; echo first; sleep 0.5; printf 'h\\303\\251\\n'; sleep 0.5; echo error >&2; sleep 0.5\n\
      printf '\\377\\n'; sleep 0.5\n";
 
-const CAPTURE: &str = "printf '<!--XSUPERVISOR:BEGIN-->h\\303\\251<!--XSUPERVISOR:END-->\\n'; sleep 0.5\n\
+const CAPTURE: &str = "sleep 2.5; printf '<!--XSUPERVISOR:BEGIN-->h\\303\\251<!--XSUPERVISOR:END-->\\n'; sleep 0.5\n\
      printf '<!--XSUPERVISOR:BEGIN-->\\377<!--XSUPERVISOR:END-->and more behind it\\n'; sleep 0.5\n";
 
 /// The last event of each program.
