@@ -102,6 +102,9 @@ struct Memory {
     sockets: Vec<(String, Shared)>,
     #[serde(default)]
     refused_starts: Vec<(ProcessId, String)>,
+    /// Which processes of groups that are being replaced are wanted.
+    #[serde(default)]
+    wishes: Vec<(String, String, bool)>,
     #[serde(default)]
     listeners: ListenerMemory,
     #[serde(default)]
@@ -177,6 +180,9 @@ impl Core {
             let why = &process.start_refused;
             (!why.is_empty()).then(|| (*id, why.clone()))
         };
+        let wish = |((group, name), desired): (&(String, String), &Desired)| {
+            (group.clone(), name.clone(), *desired == Desired::Up)
+        };
         let closing = self.closing.as_ref();
         Snapshot {
             header: self.header(),
@@ -193,6 +199,7 @@ impl Core {
                 requests: self.table.iter().flat_map(waiting).collect(),
                 sockets: self.sockets_asked_for(),
                 refused_starts: self.table.iter().filter_map(refused).collect(),
+                wishes: self.wishes.iter().map(wish).collect(),
                 listeners: self.listener_memory(),
                 ticks: self.ticks.clone(),
             }),
@@ -327,6 +334,9 @@ impl Core {
         self.shortage = memory.shortage;
         self.target = memory.target;
         self.restore_sockets(memory.sockets);
+        let desired = |wanted| if wanted { Desired::Up } else { Desired::Down };
+        let wishes = memory.wishes.into_iter();
+        self.wishes = wishes.map(|(group, name, wanted)| ((group, name), desired(wanted))).collect();
         if let Some(closing) = &mut self.closing {
             closing.drain = memory.drain;
         }
