@@ -20,11 +20,15 @@ impl Core {
 
     /// Does everything that is due by now, the earliest first.
     pub(super) fn run_due(&mut self) {
+        self.tick();
+        // Both stop processes, whose own deadline has come at once where they get no patience.
+        self.restart_broken();
+        if self.drain_until().is_some_and(|at| at <= self.now) {
+            self.close_on();
+        }
         while let Some((_, id)) = self.deadlines.first().copied().filter(|(at, _)| *at <= self.now) {
             self.on_deadline(id);
         }
-        self.restart_broken();
-        self.tick();
     }
 
     /// Moves a process on whose deadline has come. Every arm changes the deadline, so `run_due` ends.

@@ -11,11 +11,11 @@ use visor::model::spec::{
 
 /// What listeners of a world may subscribe to.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Events(&'static [&'static str]);
+struct Events(&'static [&'static str]);
 
 impl Events {
     /// Everything, or everything that does not follow the wall clock.
-    pub(crate) fn with_ticks(ticks: bool) -> Events {
+    fn with_ticks(ticks: bool) -> Events {
         const ALL: [&str; 7] = [
             "EVENT",
             "TICK",
@@ -30,7 +30,8 @@ impl Events {
 }
 
 /// Returns a fleet; every 16th seed has one group that is larger than the bound on starts in flight.
-pub(crate) fn fleet(rng: &mut Rng, seed: u64, events: Events) -> FleetSpec {
+pub(crate) fn fleet(rng: &mut Rng, seed: u64, ticks: bool) -> FleetSpec {
+    let events = Events::with_ticks(ticks);
     let mut groups: Vec<GroupSpec> =
         (0..2 + rng.below(4)).map(|n| group(rng, &format!("g{n}"), events)).collect();
     if seed % 16 == 15 {
@@ -42,7 +43,8 @@ pub(crate) fn fleet(rng: &mut Rng, seed: u64, events: Events) -> FleetSpec {
 }
 
 /// Returns a fleet in which some groups are the same, and others are gone, changed or new.
-pub(crate) fn change(rng: &mut Rng, old: &FleetSpec, events: Events) -> FleetSpec {
+pub(crate) fn change(rng: &mut Rng, old: &FleetSpec, ticks: bool) -> FleetSpec {
+    let events = Events::with_ticks(ticks);
     let mut groups = Vec::new();
     for spec in &old.groups {
         match rng.below(6) {

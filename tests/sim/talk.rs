@@ -220,18 +220,18 @@ impl Mail {
         Ok(())
     }
 
-    /// Returns an input that makes an event, if somebody wants it.
-    pub(crate) fn some_input(core: &Core, rng: &mut Rng) -> Option<Input> {
+    /// Returns an input that makes an event, where somebody wants it.
+    pub(crate) fn some_input(core: &Core, rng: &mut Rng) -> Input {
         let processes: Vec<_> = core.processes().map(|(id, process)| (id, process.pid())).collect();
         if rng.chance(30) || processes.is_empty() {
-            return Some(Input::RemoteEvent { kind: "t".to_owned(), data: "d".to_owned() });
+            return Input::RemoteEvent { kind: "t".to_owned(), data: "d".to_owned() };
         }
         let (process, pid) = *rng.pick(&processes);
         let channel = *rng.pick(&[Channel::Stdout, Channel::Stderr]);
         let (pid, bytes) = (pid.unwrap_or(0), b"words\n".to_vec());
-        Some(match rng.chance(50) {
+        match rng.chance(50) {
             true => Input::Output { process, pid, channel, bytes },
             false => Input::Captured { process, pid, channel, bytes },
-        })
+        }
     }
 }

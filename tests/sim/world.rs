@@ -1,7 +1,7 @@
 //! The simulated daemon: it carries out what the core decides on the imagined machine, and checks every step.
 
 use super::check::Ledger;
-use super::fleet::{self, Events};
+use super::fleet;
 use super::kernel::{Event, Kernel, MS, Mood, Order};
 use super::rng::Rng;
 use super::talk::Mail;
@@ -62,7 +62,7 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(seed: u64, twist: Twist, is_verbose: bool) -> Result<World, String> {
         let mut rng = Rng::new(seed);
-        let fleet = fleet::fleet(&mut rng, seed, Events::with_ticks(twist.ticks));
+        let fleet = fleet::fleet(&mut rng, seed, twist.ticks);
         let core = Core::new(fleet.clone());
         let mut world = World {
             rng,
@@ -193,10 +193,8 @@ impl World {
 
     /// A program writes something, or a client sends an event.
     fn make_event(&mut self) -> Result<(), String> {
-        match Mail::some_input(&self.core, &mut self.rng) {
-            Some(input) => self.give(input),
-            None => Ok(()),
-        }
+        let input = Mail::some_input(&self.core, &mut self.rng);
+        self.give(input)
     }
 
     /// Gives the core an input and carries out what it decides.
@@ -406,8 +404,7 @@ impl World {
             return Ok(());
         }
         self.give(Input::Tick)?;
-        let events = Events::with_ticks(self.twist.ticks);
-        let target = fleet::change(&mut self.rng, &self.core.fleet(), events);
+        let target = fleet::change(&mut self.rng, &self.core.fleet(), self.twist.ticks);
         self.target = target.clone();
         self.ledger.loading(&self.core, &target);
         self.give(Input::FleetLoaded(target.clone()))?;
@@ -548,8 +545,7 @@ impl World {
         self.note(|| format!("finished: {finish:?}"));
         self.ledger.finished(&self.core, &self.kernel)?;
         self.kernel.forget_all();
-        let events = Events::with_ticks(self.twist.ticks);
-        let fleet = fleet::change(&mut self.rng, &self.core.fleet(), events);
+        let fleet = fleet::change(&mut self.rng, &self.core.fleet(), self.twist.ticks);
         self.core = Core::new_after(fleet.clone(), &self.core.header());
         self.header = self.core.header();
         self.target = fleet.clone();
