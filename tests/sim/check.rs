@@ -219,7 +219,8 @@ impl Ledger {
     }
 
     /// A socket is not closed while a program has it.
-    pub(crate) fn is_unused(&self, core: &Core, url: &str, kernel: &Kernel) -> Result<(), String> {
+    pub(crate) fn socket_closed(&self, core: &Core, url: &str, kernel: &mut Kernel) -> Result<(), String> {
+        kernel.sockets.remove(url);
         let has_it = |id: ProcessId| {
             core.process(id).and_then(|process| process.spec().socket.as_ref()).is_some_and(|s| s.url == url)
         };

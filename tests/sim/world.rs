@@ -246,13 +246,8 @@ impl World {
                 self.ledger.has_its_socket(&self.core, process, &self.kernel)?;
                 Order::Spawn { run, process, listens: self.core.is_listener(process) }
             }
-            Action::OpenSocket(socket) => {
-                return self.kernel.open_socket(&socket.url, self.now, &mut self.rng);
-            }
-            Action::CloseSocket(url) => {
-                self.kernel.sockets.remove(&url);
-                return self.ledger.is_unused(&self.core, &url, &self.kernel);
-            }
+            Action::OpenSocket(it) => return self.kernel.open_socket(&it.url, self.now, &mut self.rng),
+            Action::CloseSocket(url) => return self.ledger.socket_closed(&self.core, &url, &mut self.kernel),
             Action::SendEvent { run, .. } => {
                 self.kernel.send_event(run, self.now, &mut self.rng);
                 return Ok(());
