@@ -7,7 +7,7 @@ use super::reactor::Reactor;
 use crate::core::Input;
 use crate::keeper::protocol::{Report, Request, Streams};
 use crate::model::{Level, Pid, RunId, Signal};
-use crate::sys::{clock, fd, fdpass, process, tree};
+use crate::sys::{clock, fd, fdpass, process, signals, tree};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
@@ -111,6 +111,9 @@ fn start_keeper() -> std::io::Result<(Pid, OwnedFd)> {
     fd::keep_across_exec(&theirs)?;
     let program = if cfg!(target_os = "linux") { "/proc/self/exe".into() } else { std::env::current_exe()? };
     let words = super::user_words();
+    // We ignore what the keeper catches, and it inherits that: a signal that comes before it has its handlers would be
+    // lost, were it not blocked until then.
+    let mask = signals::block_all()?;
     let child = Command::new(program)
         .arg0(words.first().map_or("visord", String::as_str))
         .arg(REPLACE_WORD)
@@ -118,8 +121,9 @@ fn start_keeper() -> std::io::Result<(Pid, OwnedFd)> {
         .arg(process::own_pid().to_string())
         .args(words.iter().skip(1))
         .stdin(Stdio::inherit())
-        .spawn()?;
-    Ok((Pid(child.id() as i32), ours))
+        .spawn();
+    signals::restore(&mask)?;
+    Ok((Pid(child?.id() as i32), ours))
 }
 
 /// Reads the hand-over of the keeper up to its end; `None` when the keeper is lost meanwhile.

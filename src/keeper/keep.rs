@@ -113,6 +113,8 @@ impl Keeper {
         // It was started by a link in /proc, and would bear that link's name.
         process::set_name(c"visord");
         let mut keeper = Keeper::prepare(start)?;
+        // The reactor blocked them: what came before there was a handler comes now.
+        signals::unblock_all();
         keeper.watched.add(u64::MAX, pid);
         keeper.reactor = Some(Reactor::new(pid, socket));
         (keeper.replaces, keeper.daemonized) = (true, true);
