@@ -235,7 +235,7 @@ impl Reactor {
                 WAKER => {}
                 // Read below; what waits is sent at the end of the turn.
                 KEEPER => {}
-                token if self.control.ready(token, now) => {}
+                _ if self.control.ready(event, now) => {}
                 Token(STDINS..) => self.stdin_ready(event.token()),
                 token => {
                     if let Some(stream) = self.pump.stream_of(token) {
@@ -255,6 +255,7 @@ impl Reactor {
         self.take_requests();
         self.tend_streams();
         self.expire_jobs();
+        self.forget_gone();
         if let Some(line) = self.control.denials(now) {
             self.log(Level::Warn, &line);
         }

@@ -7,6 +7,7 @@ mod raw;
 mod reload;
 mod sockets;
 mod verbs;
+mod waiters;
 mod way_back;
 
 #[test]

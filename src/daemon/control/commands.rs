@@ -5,6 +5,7 @@ use super::route::body;
 use super::rpc::{self, CallId, Outcome};
 use crate::api::http::Request;
 use crate::api::names::Namespec;
+use crate::api::xmlrpc::{Code, Fault};
 use crate::api::v1::{self, ErrorCode, ErrorReply, ProcessResult, ResultStatus, Until};
 use crate::core::{self, Actor, Input, Reply, RequestId};
 use crate::daemon::reactor::Reactor;
@@ -40,6 +41,7 @@ enum Asker {
 /// A question to the core, and what follows its answer.
 struct Ask {
     job: JobId,
+    actor: Actor,
     process: ProcessId,
     /// After a stop: start it again, waiting for the outcome or not.
     then_start: Option<bool>,
@@ -77,6 +79,17 @@ impl Jobs {
         let deadline = timeout_ms.map(|ms| clock::now().after(Duration::from_millis(ms)));
         self.jobs.insert(JobId(self.next), Job { asker, actor, open: 0, deadline });
         JobId(self.next)
+    }
+
+    /// Forgets what a job waits for, and returns the processes. What it began goes on: a start that follows a stop
+    /// is not forgotten.
+    fn give_up(&mut self, job: JobId) -> Vec<ProcessId> {
+        let mut rest: Vec<ProcessId> =
+            self.asks.values().filter(|ask| ask.job == job).map(|ask| ask.process).collect();
+        self.asks.retain(|_, ask| ask.job != job || ask.then_start.is_some());
+        let watched = self.watches.extract_if(.., |watch| watch.job == job);
+        rest.extend(watched.map(|watch| watch.process));
+        rest
     }
 
     /// Returns when a job's time is over.
@@ -235,7 +248,7 @@ impl Reactor {
             };
             let then_start = then_start.filter(|_| matches!(request, core::Request::Stop { .. }));
             let id = self.ask(actor, request);
-            self.jobs.asks.insert(id, Ask { job, process, then_start });
+            self.jobs.asks.insert(id, Ask { job, actor, process, then_start });
             if let Some(job) = self.jobs.jobs.get_mut(&job) {
                 job.open += 1;
             }
@@ -325,10 +338,14 @@ impl Reactor {
     /// Takes in an answer of the core.
     pub(in crate::daemon) fn take_reply(&mut self, id: RequestId, reply: &Reply) {
         let Some(ask) = self.jobs.asks.remove(&id) else { return };
-        let Some(job) = self.jobs.jobs.get(&ask.job) else { return };
         if let (Some(wait), Reply::Done | Reply::NotRunning) = (ask.then_start, reply) {
-            let again = self.ask(job.actor, core::Request::Start { process: ask.process, wait });
-            self.jobs.asks.insert(again, Ask { then_start: None, ..ask });
+            // It is started again though nobody may wait for it any more.
+            let is_awaited = self.jobs.jobs.contains_key(&ask.job);
+            let start = core::Request::Start { process: ask.process, wait: wait && is_awaited };
+            let again = self.ask(ask.actor, start);
+            if is_awaited {
+                self.jobs.asks.insert(again, Ask { then_start: None, ..ask });
+            }
             return;
         }
         self.add_result(ask.job, ask.process, &Came::Reply(reply));
@@ -375,21 +392,31 @@ impl Reactor {
         let late: Vec<JobId> =
             self.jobs.jobs.iter().filter(|(_, job)| is_late(job)).map(|(id, _)| *id).collect();
         for job in late {
-            let mut rest: Vec<ProcessId> = Vec::new();
-            self.jobs.asks.retain(|_, ask| {
-                let stays = ask.job != job;
-                if !stays {
-                    rest.push(ask.process);
-                }
-                stays
-            });
-            let watched = self.jobs.watches.extract_if(.., |watch| watch.job == job);
-            rest.extend(watched.map(|watch| watch.process));
-            for process in rest {
+            for process in self.jobs.give_up(job) {
                 let late = Came::Else(ResultStatus::TimedOut, "the time is over; it goes on");
                 self.add_result(job, process, &late);
             }
             self.finish_if_done(job);
+        }
+    }
+
+    /// Forgets what clients waited for that have gone; what they began goes on.
+    pub(in crate::daemon) fn forget_gone(&mut self) {
+        let gone = self.control.take_closed();
+        if gone.is_empty() {
+            return;
+        }
+        let is_lost = |job: &Job| match &job.asker {
+            Asker::Json { client, .. } => gone.contains(client),
+            Asker::Call { call, .. } => self.caller(*call).is_none(),
+        };
+        let lost: Vec<JobId> =
+            self.jobs.jobs.iter().filter(|(_, job)| is_lost(job)).map(|(id, _)| *id).collect();
+        for job in lost {
+            self.jobs.give_up(job);
+            if let Some(Asker::Call { call, .. }) = self.jobs.jobs.remove(&job).map(|job| job.asker) {
+                self.calls.complete(call, Err(Fault::new(Code::Failed, "nobody waits for it")));
+            }
         }
     }
 

@@ -52,6 +52,8 @@ pub(super) struct Connection {
     unread_due: Option<Time>,
     /// The client sends nothing more.
     ended: bool,
+    /// The client reads nothing more either.
+    hung_up: bool,
     /// Nothing can be sent any more.
     broken: bool,
 }
@@ -71,6 +73,7 @@ impl Connection {
             request_due: None,
             unread_due: None,
             ended: false,
+            hung_up: false,
             broken: false,
         }
     }
@@ -103,7 +106,12 @@ impl Connection {
             Phase::Streaming(_) => self.ended,
             Phase::Answering(_) => false,
         };
-        finished || self.broken
+        finished || self.hung_up || self.broken
+    }
+
+    /// Takes in that the client has closed both directions; one that only sends nothing more may wait for answers.
+    pub(super) fn hang_up(&mut self) {
+        self.hung_up = true;
     }
 
     /// Whether a further request may already be there.
@@ -117,6 +125,8 @@ impl Connection {
         while !self.ended && !self.broken {
             let room = self.parser.room().min(READ_BYTES);
             if room == 0 {
+                // Whoever is told a stream has nothing to say, and what follows hides the end of the connection.
+                self.broken |= matches!(self.phase, Phase::Streaming(_));
                 break;
             }
             match self.stream.read(&mut buffer[..room]) {

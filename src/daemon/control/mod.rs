@@ -1,7 +1,7 @@
 //! The control API inside the reactor: connections, requests, and the answers that come later.
 //!
 //! One small HTTP server over the control sockets. What a request wants becomes an input of the core or a job of
-//! the disk worker; nothing is decided here. Example: `control.ready(token, now)` when the poll says so, then
+//! the disk worker; nothing is decided here. Example: `control.ready(event, now)` when the poll says so, then
 //! `for (client, request) in control.take_requests()`.
 
 mod access;
@@ -20,9 +20,10 @@ use crate::api::http::Request;
 use crate::model::Time;
 use crate::sys::identity;
 use connection::Connection;
+use mio::event::Event;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixListener;
@@ -86,6 +87,8 @@ pub(super) struct Control {
     /// Connections that may have more to read or write without a new event.
     again: Vec<ClientId>,
     requests: Vec<(ClientId, Request)>,
+    /// Connections that were closed, for those who have something for them.
+    closed: BTreeSet<ClientId>,
     denials: Denials,
 }
 
@@ -101,6 +104,7 @@ impl Control {
             spare: spare_fd(),
             again: Vec::new(),
             requests: Vec::new(),
+            closed: BTreeSet::new(),
             denials: Denials::default(),
         }
     }
@@ -137,10 +141,16 @@ impl Control {
     }
 
     /// Takes in an event of the poll; returns false for a token that is not ours.
-    pub(super) fn ready(&mut self, token: Token, now: Time) -> bool {
+    pub(super) fn ready(&mut self, event: &Event, now: Time) -> bool {
+        let token = event.token();
         match token.0 {
             CONNECTIONS.. => {
                 let client = ClientId((token.0 - CONNECTIONS) as u64);
+                if event.is_write_closed()
+                    && let Some(connection) = self.connections.get_mut(&client)
+                {
+                    connection.hang_up();
+                }
                 self.serve(client, now);
             }
             LISTENERS.. => self.accept(token.0 - LISTENERS, now),
@@ -293,7 +303,8 @@ impl Control {
         connection.flush(now);
         connection.read(now);
         match connection.next_request() {
-            Some(request) => self.requests.push((client, request)),
+            // It counts though its client may have gone: what follows its answer sees to that.
+            Some(request) => return self.requests.push((client, request)),
             // What was refused is answered by now, and nothing may ever wake us for it again.
             None => connection.flush(now),
         }
@@ -306,7 +317,13 @@ impl Control {
     pub(super) fn close(&mut self, client: ClientId) {
         if let Some(connection) = self.connections.remove(&client) {
             let _ = self.registry.deregister(&mut SourceFd(&connection.fd()));
+            self.closed.insert(client);
         }
+    }
+
+    /// Returns the connections that were closed since this was asked last.
+    fn take_closed(&mut self) -> BTreeSet<ClientId> {
+        std::mem::take(&mut self.closed)
     }
 
     /// Whether a connection is still there.

@@ -129,7 +129,7 @@ impl Reactor {
     }
 
     /// Returns the client behind a call, while it is there.
-    fn caller(&self, call: CallId) -> Option<ClientId> {
+    pub(super) fn caller(&self, call: CallId) -> Option<ClientId> {
         match self.calls.open.get(&call)? {
             Origin::Client(client) => Some(*client).filter(|client| self.control.has(*client)),
             // A multicall is no part of another one.
