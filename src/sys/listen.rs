@@ -180,6 +180,14 @@ pub fn connect_path(path: &Path, patience: Duration) -> io::Result<UnixStream> {
     connect_to(&UnixAddr::new(path)?, patience)
 }
 
+/// Takes the next connection of a socket that listens, close-on-exec and non-blocking.
+///
+/// # Errors
+/// As accept(2).
+pub fn accept(listener: &impl AsFd) -> io::Result<OwnedFd> {
+    platform::accept(listener)
+}
+
 /// Returns the user id of the process at the other end: of a connection, whoever connected or listens.
 ///
 /// # Errors
@@ -270,7 +278,14 @@ fn is_kind(found: &FileStat, kind: SFlag) -> bool {
 #[cfg(target_os = "linux")]
 mod platform {
     use super::{AddressFamily, AsFd, OwnedFd, PathBuf, SockFlag, SockType, SocketDir, io, socket};
-    use std::os::fd::AsRawFd;
+    use std::os::fd::{AsRawFd, FromRawFd};
+
+    pub(super) fn accept(listener: &impl AsFd) -> io::Result<OwnedFd> {
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let fd = nix::sys::socket::accept4(listener.as_fd().as_raw_fd(), flags)?;
+        // SAFETY: accept4 has just made it, and nobody else knows of it.
+        Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    }
 
     pub(super) fn open_socket() -> io::Result<OwnedFd> {
         Ok(socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?)
@@ -290,6 +305,16 @@ mod platform {
 mod platform {
     use super::{AddressFamily, AsFd, Errno, OwnedFd, PathBuf, SockFlag, SockType, SocketDir, io, socket};
     use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+    use std::os::fd::{AsRawFd, FromRawFd};
+
+    pub(super) fn accept(listener: &impl AsFd) -> io::Result<OwnedFd> {
+        let fd = nix::sys::socket::accept(listener.as_fd().as_raw_fd())?;
+        // SAFETY: accept has just made it, and nobody else knows of it.
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        fcntl(&fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+        super::super::fd::set_nonblocking(&fd, true)?;
+        Ok(fd)
+    }
 
     pub(super) fn open_socket() -> io::Result<OwnedFd> {
         let socket = socket(AddressFamily::Unix, SockType::Stream, SockFlag::empty(), None)?;

@@ -127,6 +127,121 @@ fn half_open_clients_hinder_neither_the_owner_nor_a_restart() {
     account.shutdown();
 }
 
+/// Holds as many connections as it is told with half a request each, makes every one anew 50 ms after it was closed, and
+/// says every second how many there have been; until it is killed.
+const CROWD: &str = r#"
+import selectors, socket, sys, time
+path, size = sys.argv[1], int(sys.argv[2])
+selector, due, made, told = selectors.DefaultSelector(), [0.0] * size, 0, time.monotonic()
+while True:
+    now = time.monotonic()
+    if now > told + 1:
+        print(made, flush=True)
+        told = now
+    while due and due[0] <= now:
+        due.pop(0)
+        s = socket.socket(socket.AF_UNIX)
+        s.setblocking(False)
+        try:
+            s.connect(path)
+            s.send(b"GET /v1/status HT")
+            selector.register(s, selectors.EVENT_READ)
+            made += 1
+        except OSError:
+            s.close()
+            due.append(now + 0.05)
+    for key, _ in selector.select(0.01):
+        selector.unregister(key.fileobj)
+        key.fileobj.close()
+        due.append(time.monotonic() + 0.05)
+"#;
+
+#[test]
+fn a_crowd_that_connects_again_and_again_keeps_nobody_out() {
+    let account = Account::new("crowd");
+    let mut start = account.sandbox.command("prlimit");
+    start.arg("--nofile=256:256").arg(account.visorctl()).args(["daemon", "start"]);
+    assert!(run(start).status.success());
+    let (keeper, reactor) = (account.keeper(), account.reactor());
+    let limit = allowed(&account, Duration::from_secs(1));
+    let mut crowd = account.sandbox.command("/usr/bin/python3");
+    crowd.args(["-c", CROWD]).arg(account.socket()).arg("400").stdout(Stdio::piped());
+    let mut crowd = crowd.spawn().expect("python runs");
+    let mut words = BufReader::new(crowd.stdout.take().expect("a pipe"));
+    let mut made = || {
+        let mut line = String::new();
+        words.read_line(&mut line).expect("a line");
+        line.trim().parse::<u64>().expect("a count")
+    };
+    let (before, since) = (made(), Instant::now());
+    let ticks = || proc::cpu_ticks(keeper) + proc::cpu_ticks(reactor);
+    let ticks_before = ticks();
+    for _ in 0..need::by_ring(40, 200) {
+        let asked = Instant::now();
+        assert_eq!(account.keeper(), keeper);
+        let took = asked.elapsed();
+        assert!(took < limit, "the owner waited {took:?} (allowed {limit:?})");
+    }
+    let (after, spent, seconds) = (made(), ticks() - ticks_before, since.elapsed().as_secs_f64());
+    crowd.kill().expect("our own child");
+    crowd.wait().expect("our own child");
+    let (rate, share) = ((after - before) as f64 / seconds, spent as f64 / seconds);
+    eprintln!("{rate:.0} connections and {share:.1} % of a processor a second");
+    // 48 within 50 ms, and the owner's own.
+    assert!(rate < 1500.0, "{rate:.0} connections a second were taken");
+    account.shutdown();
+}
+
+#[test]
+fn who_has_asked_before_keeps_the_connection_while_others_ask_for_nothing() {
+    let account = Account::new("regular");
+    account.start();
+    let socket = account.socket();
+    let mut regular = raw::connect(&socket);
+    let mut ask = || {
+        regular.write_all(b"GET /v1/version HTTP/1.1\r\nHost: x\r\n\r\n").expect("a daemon that reads");
+        let (mut reply, mut piece) = (String::new(), [0; 4096]);
+        while !reply.contains("\"instance\"") {
+            let count = regular.read(&mut piece).expect("its answer");
+            assert_ne!(count, 0, "the connection was closed after: {reply}");
+            reply.push_str(&String::from_utf8_lossy(&piece[..count]));
+        }
+    };
+    ask();
+    let silent: Vec<UnixStream> = (0..200).map(|_| raw::connect(&socket)).collect();
+    // Answered behind all of them.
+    assert!(raw::get(&socket, "/v1/version").contains("\"api\":1"));
+    ask();
+    drop(silent);
+    account.shutdown();
+}
+
+#[test]
+fn without_descriptors_nothing_spins_and_who_waits_is_served_later() {
+    let account = Account::new("no-descriptors");
+    account.start();
+    let (socket, reactor) = (account.socket(), account.reactor());
+    let limit = |most: u64| {
+        let mut command = Command::new("prlimit");
+        command.args(["--pid", &reactor.to_string(), &format!("--nofile={most}:1024")]);
+        assert!(run(command).status.success());
+    };
+    limit(3);
+    let mut waiting = raw::connect(&socket);
+    waiting
+        .write_all(b"GET /v1/version HTTP/1.1\r\nConnection: close\r\n\r\n")
+        .expect("it is in the backlog");
+    let before = proc::cpu_ticks(reactor);
+    wait::pass(Duration::from_secs(2));
+    let spent = proc::cpu_ticks(reactor) - before;
+    assert!(spent < 50, "{spent} hundredths of a second of 200");
+    limit(1024);
+    let mut reply = String::new();
+    waiting.read_to_string(&mut reply).expect("an answer, and the end");
+    assert_eq!(raw::status(&reply), "200", "{reply}");
+    account.shutdown();
+}
+
 #[test]
 fn a_client_that_never_reads_costs_no_memory() {
     let account = Account::new("unread");

@@ -19,7 +19,10 @@ const LEAVERS: usize = 400;
 /// Sends a request with a body.
 fn post(socket: &Path, path: &str, body: &str) -> UnixStream {
     let mut stream = raw::connect(socket);
-    let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
     let sent = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes()));
     sent.expect("the daemon reads");
     stream
@@ -89,7 +92,10 @@ fn a_restart_is_finished_though_nobody_waits_for_it_any_more() {
     );
     let path = account.sandbox.text("slow.sh");
     account.sandbox.write("slow.sh", &script);
-    account.program("slow", &format!("command=/bin/sh {path}\nstartsecs=0\nstopwaitsecs=1000\nkillasgroup=false"));
+    account.program(
+        "slow",
+        &format!("command=/bin/sh {path}\nstartsecs=0\nstopwaitsecs=1000\nkillasgroup=false"),
+    );
     account.start();
     let mut pid = account.running("slow");
     let socket = account.socket();
@@ -97,7 +103,9 @@ fn a_restart_is_finished_though_nobody_waits_for_it_any_more() {
         wait::until(LONG, "the trap", || account.ok(&["tail", "slow"]).ends_with("up\n").then_some(()));
         let restart = post(&socket, "/v1/restart", &format!(r#"{{"names":["slow"],"wait":true{timeout}}}"#));
         if timeout.is_empty() {
-            wait::until(LONG, "the stop", || account.told(&["status", "slow"]).1.contains("STOPPING").then_some(()));
+            wait::until(LONG, "the stop", || {
+                account.told(&["status", "slow"]).1.contains("STOPPING").then_some(())
+            });
             drop(restart);
             assert!(raw::get(&socket, "/v1/version").contains("\"api\":1"));
         } else {

@@ -10,7 +10,6 @@ use crate::api::http::{Head, Limits, Request, RequestParser};
 use crate::api::v1::{self, ErrorCode, ErrorReply};
 use crate::model::{Time, Uid};
 use std::io::{ErrorKind, Read, Write};
-use std::os::fd::{AsRawFd, RawFd};
 use std::rc::Rc;
 
 /// Most bytes of a stream (a log, events) that wait for a slow reader; what comes on top is dropped and counted.
@@ -42,6 +41,8 @@ pub(super) struct Connection {
     door: Rc<Door>,
     /// Whether the request whose body is awaited may be served.
     is_judged: bool,
+    /// Whether a request was complete before.
+    has_asked: bool,
     parser: RequestParser,
     phase: Phase,
     out: Vec<u8>,
@@ -66,6 +67,7 @@ impl Connection {
             peer: Uid(u32::MAX),
             door,
             is_judged: false,
+            has_asked: false,
             parser: RequestParser::new(Limits::default()),
             phase: Phase::Open,
             out: Vec::new(),
@@ -78,10 +80,6 @@ impl Connection {
         }
     }
 
-    pub(super) fn fd(&self) -> RawFd {
-        self.stream.as_raw_fd()
-    }
-
     /// When it must have moved on, if anything is under way.
     pub(super) fn deadline(&self) -> Option<Time> {
         [self.request_due, self.unread_due].into_iter().flatten().min()
@@ -90,6 +88,16 @@ impl Connection {
     /// Whether a request has begun and is not complete.
     pub(super) fn is_in_request(&self) -> bool {
         self.phase == Phase::Open && self.parser.is_in_request()
+    }
+
+    /// Whether it has never asked for anything whole.
+    pub(super) fn is_new(&self) -> bool {
+        self.phase == Phase::Open && !self.has_asked
+    }
+
+    /// Whether its client waits for an answer and sends nothing more.
+    pub(super) fn is_half_closed(&self) -> bool {
+        self.ended && matches!(self.phase, Phase::Answering(_))
     }
 
     /// Whether nothing is under way.
@@ -156,7 +164,7 @@ impl Connection {
                     self.deny(denial);
                     return None;
                 }
-                self.phase = Phase::Answering(request.exchange);
+                (self.phase, self.has_asked) = (Phase::Answering(request.exchange), true);
                 Some(request)
             }
             Some(Err(error)) => {
@@ -224,7 +232,6 @@ impl Connection {
 
     /// Says no to a client that is not served, as far as its socket takes it at once.
     pub(super) fn refuse_and_close(mut self, status: u16, message: &str) {
-        let _ = self.stream.set_nonblocking();
         self.refuse(status, message);
         let _ = self.stream.write(&self.out);
     }

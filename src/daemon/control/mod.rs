@@ -4,6 +4,7 @@
 //! the disk worker; nothing is decided here. Example: `control.ready(event, now)` when the poll says so, then
 //! `for (client, request) in control.take_requests()`.
 
+mod accept;
 mod access;
 mod commands;
 mod config_verbs;
@@ -18,7 +19,7 @@ mod streams;
 
 use crate::api::http::Request;
 use crate::model::Time;
-use crate::sys::identity;
+use accept::Entrance;
 use connection::Connection;
 use mio::event::Event;
 use mio::unix::SourceFd;
@@ -29,7 +30,6 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::rc::Rc;
 use std::time::Duration;
-use stream::Stream;
 
 pub(super) use access::Door;
 pub(super) use commands::Jobs;
@@ -47,8 +47,6 @@ pub(super) const SERVERS: usize = 1 << 16;
 pub(super) const CONNECTIONS: usize = 1 << 61;
 /// Most connections at once: a user's own clients are few, and each may hold a descriptor and a buffer.
 pub(super) const CONNECTIONS_MAX: usize = 64;
-/// Most connections taken from one listener a turn; the rest waits in its backlog.
-const ACCEPTS_A_TURN: usize = 32;
 /// From a request's first byte to its last.
 const REQUEST_TIME: Duration = Duration::from_secs(10);
 /// How long a client may leave what we have for it unread.
@@ -82,8 +80,7 @@ pub(super) struct Control {
     own_door: Rc<Door>,
     connections: BTreeMap<ClientId, Connection>,
     next_client: u64,
-    /// Given up for a moment when no descriptor is left, to say no with.
-    spare: Option<OwnedFd>,
+    entrance: Entrance,
     /// Connections that may have more to read or write without a new event.
     again: Vec<ClientId>,
     requests: Vec<(ClientId, Request)>,
@@ -101,7 +98,7 @@ impl Control {
             own_door: Rc::new(Door::of_owner()),
             connections: BTreeMap::new(),
             next_client: 1,
-            spare: spare_fd(),
+            entrance: Entrance::new(),
             again: Vec::new(),
             requests: Vec::new(),
             closed: BTreeSet::new(),
@@ -135,6 +132,7 @@ impl Control {
 
     /// Stops to listen on a socket; connections that came by it stay.
     pub(super) fn unlisten(&mut self, key: usize) {
+        self.entrance.forget(key);
         if let Some((listener, _)) = self.listeners.remove(&key) {
             let _ = self.registry.deregister(&mut SourceFd(&listener.as_raw_fd()));
         }
@@ -161,6 +159,7 @@ impl Control {
 
     /// Does what is due, and what was left over by the last turn.
     pub(super) fn tick(&mut self, now: Time) {
+        self.tend_entrance(now);
         for client in std::mem::take(&mut self.again) {
             self.serve(client, now);
         }
@@ -186,7 +185,8 @@ impl Control {
         if !self.again.is_empty() {
             return Some(Time(0));
         }
-        self.connections.values().filter_map(Connection::deadline).min()
+        let connections = self.connections.values().filter_map(Connection::deadline);
+        connections.chain(self.entrance.next_deadline()).min()
     }
 
     /// Returns the requests that are complete.
@@ -222,82 +222,6 @@ impl Control {
         Some(format!("refused {count} connection(s) to the control socket, the last one of user {uid}"))
     }
 
-    /// Serves the connections that still wait in a listener that is of no use any more.
-    pub(super) fn accept_rest(&mut self, listener: &UnixListener, now: Time) {
-        let _ = listener.set_nonblocking(true);
-        while let Ok((stream, _)) = listener.accept() {
-            self.admit(Stream::Unix(stream), Rc::clone(&self.own_door), now);
-        }
-    }
-
-    fn accept(&mut self, key: usize, now: Time) {
-        for _ in 0..ACCEPTS_A_TURN {
-            let Some((listener, door)) = self.listeners.get(&key) else { return };
-            let door = Rc::clone(door);
-            match listener.accept() {
-                Ok(stream) => self.admit(stream, door, now),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {
-                    // One descriptor is kept to say no with: an unanswered connection would wake us for ever.
-                    self.make_room();
-                    self.spare = None;
-                    if let Some(Ok(stream)) = self.listeners.get(&key).map(|(listener, _)| listener.accept())
-                    {
-                        Connection::new(stream, door).refuse_and_close(503, "no descriptors are left");
-                    }
-                    self.spare = spare_fd();
-                }
-                // That one was withdrawn; more may wait.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return,
-            }
-        }
-        // More may wait, and the poll tells only of news.
-        if let Some((listener, _)) = self.listeners.get(&key) {
-            let fd = listener.as_raw_fd();
-            let _ = self.registry.reregister(&mut SourceFd(&fd), Token(LISTENERS + key), Interest::READABLE);
-        }
-    }
-
-    fn admit(&mut self, stream: Stream, door: Rc<Door>, now: Time) {
-        let peer = if door.asks_who() || matches!(stream, Stream::Unix(_)) { stream.peer() } else { None };
-        if !door.lets_in(peer.map(|uid| uid.0), identity::uid()) {
-            (self.denials.count, self.denials.uid) =
-                (self.denials.count + 1, peer.map_or(u32::MAX, |uid| uid.0));
-            return Connection::new(stream, door)
-                .refuse_and_close(403, "this daemon belongs to another user");
-        }
-        if self.connections.len() >= CONNECTIONS_MAX {
-            self.make_room();
-        }
-        if self.connections.len() >= CONNECTIONS_MAX {
-            return Connection::new(stream, door).refuse_and_close(503, "too many connections");
-        }
-        let client = ClientId(self.next_client);
-        self.next_client += 1;
-        let token = Token(CONNECTIONS + client.0 as usize);
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        if stream.set_nonblocking().is_ok()
-            && self.registry.register(&mut SourceFd(&stream.as_raw_fd()), token, interest).is_ok()
-        {
-            let mut connection = Connection::new(stream, door);
-            connection.peer = peer.unwrap_or(NOT_KNOWN);
-            self.connections.insert(client, connection);
-            self.serve(client, now);
-        }
-    }
-
-    /// Closes the oldest connection that waits for nothing of ours: an idle one, else one whose request is not
-    /// complete.
-    fn make_room(&mut self) {
-        let idle = self.connections.iter().find(|(_, c)| c.is_idle()).map(|(id, _)| *id);
-        let half = || self.connections.iter().find(|(_, c)| c.is_in_request()).map(|(id, _)| *id);
-        if let Some(client) = idle.or_else(half) {
-            self.close(client);
-        }
-    }
-
     fn serve(&mut self, client: ClientId, now: Time) {
         let Some(connection) = self.connections.get_mut(&client) else { return };
         connection.flush(now);
@@ -315,8 +239,8 @@ impl Control {
 
     /// Closes a connection; whoever has something for it finds it gone.
     pub(super) fn close(&mut self, client: ClientId) {
-        if let Some(connection) = self.connections.remove(&client) {
-            let _ = self.registry.deregister(&mut SourceFd(&connection.fd()));
+        // The poll forgets a descriptor that is closed, and no other leads to this one.
+        if self.connections.remove(&client).is_some() {
             self.closed.insert(client);
         }
     }
@@ -330,8 +254,4 @@ impl Control {
     pub(super) fn has(&self, client: ClientId) -> bool {
         self.connections.contains_key(&client)
     }
-}
-
-fn spare_fd() -> Option<OwnedFd> {
-    std::fs::File::open("/dev/null").ok().map(OwnedFd::from)
 }

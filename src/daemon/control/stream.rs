@@ -17,11 +17,16 @@ pub(in crate::daemon) enum Listener {
 }
 
 impl Listener {
-    /// Takes the next connection.
+    /// Takes the next connection; it does not block.
     pub(super) fn accept(&self) -> io::Result<Stream> {
         match self {
-            Listener::Unix(listener) => listener.accept().map(|(stream, _)| Stream::Unix(stream)),
-            Listener::Tcp(listener) => listener.accept().map(|(stream, _)| Stream::Tcp(stream)),
+            Listener::Unix(listener) => accept(listener),
+            Listener::Tcp(listener) => {
+                let stream = TcpStream::from(listen::accept(listener)?);
+                // Answers are written as a whole; nothing is won by waiting for more.
+                stream.set_nodelay(true)?;
+                Ok(Stream::Tcp(stream))
+            }
         }
     }
 
@@ -31,6 +36,11 @@ impl Listener {
             Listener::Tcp(listener) => listener.set_nonblocking(true),
         }
     }
+}
+
+/// Takes the next connection of a socket in the file system; it does not block.
+pub(super) fn accept(listener: &UnixListener) -> io::Result<Stream> {
+    Ok(Stream::Unix(UnixStream::from(listen::accept(listener)?)))
 }
 
 impl AsRawFd for Listener {
@@ -50,17 +60,6 @@ pub(super) enum Stream {
 }
 
 impl Stream {
-    pub(super) fn set_nonblocking(&self) -> io::Result<()> {
-        match self {
-            Stream::Unix(stream) => stream.set_nonblocking(true),
-            Stream::Tcp(stream) => {
-                // Answers are written as a whole; nothing is won by waiting for more.
-                stream.set_nodelay(true)?;
-                stream.set_nonblocking(true)
-            }
-        }
-    }
-
     /// Returns whose it is, where the system knows.
     pub(super) fn peer(&self) -> Option<Uid> {
         let uid = match self {
