@@ -293,6 +293,9 @@ impl Connection {
         }
         if self.sent == self.out.len() {
             (self.out, self.sent, self.unread_due) = (Vec::new(), 0, None);
+        } else if matches!(self.phase, Phase::Streaming(_)) {
+            // Whoever reads it may pause as long as they like: what waits for them is bounded, and so are streams.
+            self.unread_due = None;
         } else if self.unread_due.is_none() || self.sent > before {
             self.unread_due = Some(now.after(UNREAD_TIME));
         }
@@ -302,3 +305,7 @@ impl Connection {
 fn waits_for_leave(head: &Head) -> bool {
     head.headers.lists("expect", "100-continue")
 }
+
+#[cfg(test)]
+#[path = "connection_tests.rs"]
+mod tests;
