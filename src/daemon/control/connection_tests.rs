@@ -36,3 +36,19 @@ fn an_answer_must_be_read_in_time_and_a_stream_need_not() -> Test {
     assert_eq!(connection.deadline(), Some(NOW.after(UNREAD_TIME)), "the last of it");
     Ok(())
 }
+
+#[test]
+fn a_reader_who_never_catches_up_does_not_make_it_grow() -> Test {
+    let (mut connection, mut far) = asked()?;
+    connection.begin_stream(JSON, &[]);
+    let mut piece = [0; 4096];
+    for _ in 0..1000 {
+        while connection.stream(&[0; 4096]) {}
+        connection.flush(NOW);
+        assert!(!connection.out.is_empty(), "it is behind");
+        let held = connection.out.capacity();
+        assert!(held <= 4 * STREAM_UNREAD_MAX_BYTES, "{held} bytes are held");
+        far.read_exact(&mut piece)?;
+    }
+    Ok(())
+}
