@@ -81,6 +81,9 @@ fn each_opening_is_answered() -> Test {
         "{events:?}"
     );
     bench.disk.write(bad, b"nowhere\n".to_vec());
+    bench.disk.clear(bad);
+    let events = bench.events(1)?;
+    assert!(matches!(&events[0], Event::Cleared { sink, result: Err(_) } if *sink == bad), "{events:?}");
     let dir = bench.stop();
     assert!(!dir.path().join("missing").exists());
     Ok(())

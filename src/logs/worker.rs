@@ -11,6 +11,7 @@ use super::strip::Strip;
 use super::syslog::Syslog;
 use super::writer::Writer;
 use crate::sys::open::OpenError;
+use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -178,8 +179,12 @@ impl<T> Worker<T> {
     }
 
     fn clear(&mut self, sink: SinkId) {
-        let shelf = self.sinks.get(&sink).and_then(|target| self.logs.get_mut(target));
-        let result = shelf.map_or(Ok(()), |shelf| shelf.writer.clear());
+        let result = match self.sinks.get(&sink) {
+            Some(Target::Syslog) => Ok(()),
+            Some(target) => self.logs.get_mut(target).map_or(Ok(()), |shelf| shelf.writer.clear()),
+            // It could not be opened, and whoever asked was told why.
+            None => Err(OpenError { errno: Errno::EBADF, why: "the log cannot be opened".to_owned() }),
+        };
         self.shared.emit(Event::Cleared { sink, result });
     }
 

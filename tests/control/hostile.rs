@@ -222,9 +222,10 @@ fn without_descriptors_nothing_spins_and_who_waits_is_served_later() {
     account.start();
     let (socket, reactor) = (account.socket(), account.reactor());
     let limit = |most: u64| {
-        let mut command = Command::new("prlimit");
+        let mut command = account.sandbox.command("prlimit");
         command.args(["--pid", &reactor.to_string(), &format!("--nofile={most}:1024")]);
-        assert!(run(command).status.success());
+        let output = run(command);
+        assert!(output.status.success(), "{output:?}");
     };
     limit(3);
     let mut waiting = raw::connect(&socket);

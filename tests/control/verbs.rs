@@ -295,6 +295,24 @@ fn shutdown_ends_everything_and_daemon_restart_begins_anew() {
 }
 
 #[test]
+fn clear_answers_for_each_program_and_says_what_it_could_not_do() {
+    let account = Account::new("clear");
+    account.program("mute", "command=sleep 1000\nstartsecs=0\nstdout_logfile=NONE\nstderr_logfile=NONE");
+    account.program("voice", "command=sleep 1000\nstartsecs=0");
+    let gone = account.sandbox.mkdir("gone");
+    let lost = format!("command=sleep 1000\nautostart=false\nstdout_logfile={}/log", gone.display());
+    account.program("lost", &lost);
+    account.start();
+    std::fs::remove_dir(gone).expect("our own directory");
+    account.running("voice");
+    expect(&account, &["clear", "mute", "voice"], 0, "mute: cleared\nvoice: cleared\n", "");
+    let (code, out, err) = account.told(&["clear", "lost", "voice"]);
+    assert_eq!((code, out.as_str()), (1, "voice: cleared\n"), "{err}");
+    assert!(err.starts_with("lost: ERROR"), "{err}");
+    account.shutdown();
+}
+
+#[test]
 fn a_daemon_that_is_just_ending_is_waited_for() {
     let account = Account::new("ending");
     account.start();

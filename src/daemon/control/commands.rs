@@ -89,6 +89,8 @@ impl Jobs {
         self.asks.retain(|_, ask| ask.job != job || ask.then_start.is_some());
         let watched = self.watches.extract_if(.., |watch| watch.job == job);
         rest.extend(watched.map(|watch| watch.process));
+        let cleared = self.clearings.extract_if(.., |clearing| clearing.job == job);
+        rest.extend(cleared.map(|clearing| clearing.process));
         rest
     }
 
@@ -156,14 +158,14 @@ impl Reactor {
     }
 
     fn clear_logs(&mut self, job: JobId, processes: impl Iterator<Item = ProcessId>) {
-        for process in processes {
-            let Some(spec) = self.core.process(process).map(|process| process.spec().clone()) else {
-                continue;
-            };
+        let known = |process| Some((process, self.core.process(process)?.spec().clone()));
+        let chosen: Vec<_> = processes.filter_map(known).collect();
+        // All are counted first: the first answer is not the last.
+        if let Some(found) = self.jobs.jobs.get_mut(&job) {
+            found.open = chosen.len();
+        }
+        for (process, spec) in chosen {
             let sinks: Vec<_> = self.open_logs(&spec).into_iter().flatten().collect();
-            if let Some(found) = self.jobs.jobs.get_mut(&job) {
-                found.open += 1;
-            }
             if sinks.is_empty() {
                 self.add_result(job, process, &Came::Else(ResultStatus::Done, "it has no log file"));
                 continue;
