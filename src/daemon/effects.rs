@@ -239,7 +239,6 @@ impl Reactor {
 
     fn publish(&mut self, transition: &Transition) {
         self.tell_transition(transition);
-        self.check_watches(transition.process);
         if !self.activity.wants(Level::Trace) {
             return;
         }

@@ -333,8 +333,10 @@ impl Reactor {
             }
         }
         self.store_header();
-        changed.into_iter().map(Action::Persist).for_each(|action| self.perform(action));
+        changed.iter().copied().map(Action::Persist).for_each(|action| self.perform(action));
         rest.into_iter().for_each(|action| self.perform(action));
+        // Not all that is waited for shows as another state: that no restart follows any more does not.
+        changed.into_iter().for_each(|process| self.check_watches(process));
     }
 
     /// Counts left-overs again where nobody tells of their ends.

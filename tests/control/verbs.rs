@@ -313,6 +313,22 @@ fn clear_answers_for_each_program_and_says_what_it_could_not_do() {
 }
 
 #[test]
+fn who_is_about_to_be_restarted_does_not_stay_down() {
+    let account = Account::new("wait-down");
+    account.program("flips", "command=sleep 0.05\nstartsecs=0\nautorestart=true");
+    account.start();
+    let exits = || account.log().matches("exited: flips").count();
+    let before = exits();
+    let mut waiter = account.background(&["wait", "flips", "--stopped"]);
+    wait::until(LONG, "some exits", || (exits() > before + 10).then_some(()));
+    assert!(waiter.try_wait().expect("our own child").is_none(), "it does not stay down");
+    account.ok(&["stop", "flips"]);
+    let ended = waiter.wait_with_output().expect("our own child");
+    assert_eq!(String::from_utf8_lossy(&ended.stdout), "flips: stopped\n", "{ended:?}");
+    account.shutdown();
+}
+
+#[test]
 fn a_daemon_that_is_just_ending_is_waited_for() {
     let account = Account::new("ending");
     account.start();

@@ -47,10 +47,9 @@ struct Ask {
     then_start: Option<bool>,
 }
 
-/// A process that somebody waits for.
+/// Somebody who waits for a process.
 struct Watch {
     job: JobId,
-    process: ProcessId,
     until: Until,
 }
 
@@ -69,7 +68,7 @@ pub(in crate::daemon) struct Jobs {
     next: u64,
     jobs: BTreeMap<JobId, Job>,
     asks: BTreeMap<RequestId, Ask>,
-    watches: Vec<Watch>,
+    watches: BTreeMap<ProcessId, Vec<Watch>>,
     clearings: Vec<Clearing>,
 }
 
@@ -87,8 +86,10 @@ impl Jobs {
         let mut rest: Vec<ProcessId> =
             self.asks.values().filter(|ask| ask.job == job).map(|ask| ask.process).collect();
         self.asks.retain(|_, ask| ask.job != job || ask.then_start.is_some());
-        let watched = self.watches.extract_if(.., |watch| watch.job == job);
-        rest.extend(watched.map(|watch| watch.process));
+        for (process, watches) in &mut self.watches {
+            rest.extend(watches.extract_if(.., |watch| watch.job == job).map(|_| *process));
+        }
+        self.watches.retain(|_, watches| !watches.is_empty());
         let cleared = self.clearings.extract_if(.., |clearing| clearing.job == job);
         rest.extend(cleared.map(|clearing| clearing.process));
         rest
@@ -426,7 +427,7 @@ impl Reactor {
         let wait: v1::WaitRequest = body(request)?;
         let (job, chosen) = self.choose(client, &wait.names, wait.timeout_ms)?;
         for (process, _) in &chosen {
-            self.jobs.watches.push(Watch { job, process: *process, until: wait.until });
+            self.jobs.watches.entry(*process).or_default().push(Watch { job, until: wait.until });
         }
         if let Some(job) = self.jobs.jobs.get_mut(&job) {
             job.open = chosen.len();
@@ -440,27 +441,31 @@ impl Reactor {
 
     /// Looks whether somebody has waited for the state that a process is in now.
     pub(in crate::daemon) fn check_watches(&mut self, process: ProcessId) {
-        if !self.jobs.watches.iter().any(|watch| watch.process == process) {
+        if !self.jobs.watches.contains_key(&process) {
             return;
         }
         let Some(view) = self.core.view(process) else { return };
+        // Between an exit and its automatic restart it is down, and does not stay so.
+        let stays_down = view.state.is_stopped() && !self.is_stoppable(process);
         let coming = self.is_stoppable(process) || view.state == State::Stopping;
         let verdict = |until: Until| match until {
             Until::Running if view.state == State::Running => Some(ResultStatus::Done),
             Until::Running if coming => None,
             Until::Running if view.state == State::Stopped => Some(ResultStatus::NotRunning),
             Until::Running => Some(ResultStatus::AbnormalTermination),
-            Until::Exited | Until::Stopped if view.state.is_stopped() => Some(ResultStatus::Done),
+            Until::Exited if view.state.is_stopped() => Some(ResultStatus::Done),
+            Until::Stopped if stays_down => Some(ResultStatus::Done),
             _ => None,
         };
-        let mut met = Vec::new();
-        self.jobs.watches.retain(|watch| match verdict(watch.until).filter(|_| watch.process == process) {
-            Some(status) => {
-                met.push((watch.job, status));
-                false
-            }
-            None => true,
-        });
+        let Some(mut watches) = self.jobs.watches.remove(&process) else { return };
+        let is_met = |watch: &mut Watch| verdict(watch.until).is_some();
+        let met: Vec<(JobId, ResultStatus)> = watches
+            .extract_if(.., is_met)
+            .filter_map(|watch| Some((watch.job, verdict(watch.until)?)))
+            .collect();
+        if !watches.is_empty() {
+            self.jobs.watches.insert(process, watches);
+        }
         for (job, status) in met {
             self.add_result(job, process, &Came::Else(status, &view.spawnerr));
         }
