@@ -161,6 +161,15 @@ fn reach(candidate: &Candidate, instance: Instance, ambient: &Ambient) -> Result
         absent: refused.absent,
     })?;
     let name = instance.socket_name();
+    // Two daemons of one user use the same places: the lock beside a socket says whose it is.
+    if let Some(config) = config_of(instance, ambient)
+        && let Some(note) = locald::note_in(&dir, &instance.lock_name())
+        && !note.config.as_os_str().is_empty()
+        && note.config != config
+    {
+        let why = format!("it is the daemon of {}, not of {}", note.config.display(), config.display());
+        return Err(Attempt { path: dir.path.join(&name), why, absent: true });
+    }
     attempt(&dir.path.join(&name), listen::connect(&dir, &name, CONNECT_TIMEOUT), ambient.uid)
 }
 
@@ -192,6 +201,8 @@ fn words(error: &io::Error) -> (String, bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::instance::LockNote;
+    use crate::sys::lock::{self, TryLock};
     use crate::sys::identity;
     use std::fs::{self, Permissions};
     use std::os::unix::fs::PermissionsExt;
@@ -232,6 +243,32 @@ mod tests {
         let _listener = UnixListener::bind(socket.with_file_name("x.sock"))?;
         fs::rename(socket.with_file_name("x.sock"), &socket)?;
         assert_eq!(places.connect().map(|connection| connection.path().to_path_buf()), Ok(socket));
+        Ok(())
+    }
+
+    #[test]
+    fn the_daemon_of_another_configuration_is_not_ours() -> io::Result<()> {
+        let dir = tempfile::tempdir()?;
+        let (Places::Known(_, mut ambient), socket) = machine(dir.path())? else { return Ok(()) };
+        let (own, other) = (dir.path().join("own"), dir.path().join("other"));
+        fs::create_dir_all(own.join("visor"))?;
+        ambient.variables.push(("XDG_CONFIG_HOME".into(), own.clone().into_os_string()));
+        let run = socket.parent().unwrap_or(dir.path());
+        let _listener = UnixListener::bind(run.join("default.sock"))?;
+        let TryLock::Held(mut held) = lock::try_lock(&fs::File::open(run)?, "default.lock")? else {
+            panic!("nobody else is here");
+        };
+        let places = Places::Known(Instance::Default, ambient);
+        for (config, is_ours) in [(other.join("visor"), false), (own.join("visor").canonicalize()?, true)] {
+            let note = LockNote { config, ..LockNote::default() };
+            held.write(&note.to_text())?;
+            match places.connect_to_bound() {
+                Ok(_) => assert!(is_ours),
+                Err(unreachable) => {
+                    assert!(!is_ours && reasons(&unreachable)[0].starts_with("it is the daemon of"), "{unreachable}");
+                }
+            }
+        }
         Ok(())
     }
 

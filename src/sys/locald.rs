@@ -9,6 +9,7 @@ use crate::model::Pid;
 use crate::model::instance::LockNote;
 use std::ffi::OsStr;
 use std::fs::{self, File};
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -70,15 +71,26 @@ fn examine(pid: Pid, lock_name: &str, uid: u32) -> Option<Found> {
     Some(Found { pid, note, sockets })
 }
 
-/// Reads the note in a lock that somebody holds, again when it is just being written.
+/// Reads the note in the lock called `name` in a directory, where somebody holds it.
+#[must_use]
+pub fn note_in(dir: &impl AsFd, name: &str) -> Option<LockNote> {
+    read_whole(|| lock::holder(dir, name))
+}
+
+/// Reads the note in a lock that somebody holds.
 fn note_of(lock: &Path) -> Option<LockNote> {
-    let mut text = lock::holder_of(File::open(lock).ok()?)?;
+    read_whole(|| lock::holder_of(File::open(lock).ok()?))
+}
+
+/// Reads a note, again when it is just being written.
+fn read_whole(read: impl Fn() -> Option<String>) -> Option<LockNote> {
+    let mut text = read()?;
     for _ in 0..NOTE_ATTEMPTS {
         if LockNote::is_whole(&text) {
             break;
         }
         let _ = nix::poll::poll(&mut [], NOTE_PAUSE_MS);
-        text = lock::holder_of(File::open(lock).ok()?)?;
+        text = read()?;
     }
     Some(LockNote::parse(&text))
 }
