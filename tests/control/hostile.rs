@@ -6,6 +6,7 @@ use super::raw;
 use crate::common::wait::{self, LONG};
 use crate::common::{need, proc};
 use nix::sys::signal::Signal;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -18,7 +19,7 @@ use std::time::{Duration, Instant};
 const STRANGER: u32 = 61_997;
 
 /// Every endpoint: method and target.
-pub(super) const ENDPOINTS: [&str; 20] = [
+pub(super) const ENDPOINTS: [&str; 25] = [
     "GET /v1/version",
     "GET /v1/status",
     "GET /v1/avail",
@@ -39,7 +40,38 @@ pub(super) const ENDPOINTS: [&str; 20] = [
     "POST /v1/remove",
     "POST /v1/stdin?name=web",
     "POST /v1/shutdown",
+    "HEAD /v1/version",
+    "HEAD /v1/status",
+    "POST /RPC2",
+    "GET /logtail",
+    "GET /mainlogtail",
 ];
+
+/// What the daemon's table of routes says: method and path of each row.
+fn routes() -> BTreeSet<String> {
+    let read = |path: &str| fs::read_to_string(path).expect("a source file");
+    let (table, paths) = (read("src/daemon/control/route.rs"), read("src/api/v1.rs"));
+    let path_of = |name: &str| {
+        let line = format!("pub const {name}: &str = \"");
+        let path = paths.lines().find_map(|found| found.trim().strip_prefix(&line)?.strip_suffix("\";"));
+        path.unwrap_or_else(|| panic!("no path called {name}")).to_owned()
+    };
+    let rows = table.lines().filter_map(|line| line.trim().strip_prefix("(Method::"));
+    rows.filter_map(|row| row.split_once(", "))
+        .map(|(method, rest)| {
+            let path = rest.split_once(',').map_or(rest, |(path, _)| path);
+            let path = path.strip_prefix("path::").map_or_else(|| path.trim_matches('"').to_owned(), path_of);
+            format!("{} {path}", method.to_uppercase())
+        })
+        .collect()
+}
+
+#[test]
+fn every_route_is_among_the_endpoints() {
+    let known: BTreeSet<String> =
+        ENDPOINTS.iter().filter_map(|endpoint| endpoint.split('?').next()).map(str::to_owned).collect();
+    assert_eq!(known, routes());
+}
 
 /// Sends each line of its arguments as a request with a body that every verb takes, and prints the status lines.
 const ASKER: &str = r#"
