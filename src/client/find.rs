@@ -202,8 +202,8 @@ fn words(error: &io::Error) -> (String, bool) {
 mod tests {
     use super::*;
     use crate::model::instance::LockNote;
-    use crate::sys::lock::{self, TryLock};
     use crate::sys::identity;
+    use crate::sys::lock::{self, TryLock};
     use std::fs::{self, Permissions};
     use std::os::unix::fs::PermissionsExt;
     use std::os::unix::net::UnixListener;
@@ -265,7 +265,10 @@ mod tests {
             match places.connect_to_bound() {
                 Ok(_) => assert!(is_ours),
                 Err(unreachable) => {
-                    assert!(!is_ours && reasons(&unreachable)[0].starts_with("it is the daemon of"), "{unreachable}");
+                    assert!(
+                        !is_ours && reasons(&unreachable)[0].starts_with("it is the daemon of"),
+                        "{unreachable}"
+                    );
                 }
             }
         }

@@ -216,6 +216,19 @@ impl Follower {
     }
 }
 
+/// Returns why there is nothing to read at the path of a log.
+#[must_use]
+pub fn why_not(path: &Path) -> io::Error {
+    let opened = std::fs::metadata(path).and_then(|metadata| {
+        if metadata.is_file() {
+            File::open(path).map(drop)
+        } else {
+            Err(io::Error::other("it is no plain file"))
+        }
+    });
+    opened.err().unwrap_or_else(|| io::ErrorKind::NotFound.into())
+}
+
 /// A file, which one it is, and its size.
 type Opened = (File, Mark, u64);
 

@@ -329,6 +329,38 @@ fn who_is_about_to_be_restarted_does_not_stay_down() {
 }
 
 #[test]
+fn a_log_that_is_not_there_is_not_an_empty_one() {
+    let account = Account::new("no-log");
+    account.program("idle", "command=sleep 1000\nautostart=false");
+    account.program("web", "command=sleep 1000\nstartsecs=0\nstdout_logfile=%(here)s/web.log");
+    account.start();
+    account.running("web");
+    expect(&account, &["tail", "web"], 0, "", "");
+    expect(&account, &["tail", "idle"], 1, "", "idle: ERROR (no log file)\n");
+    expect(&account, &["logs"], 0, "", "");
+    account.shutdown();
+}
+
+#[test]
+fn the_same_name_ten_thousand_times_is_one_name() {
+    let account = Account::new("names");
+    account
+        .program("crew", "command=sleep 1000\nautostart=false\nnumprocs=500\nprocess_name=%(process_num)d");
+    account.start();
+    let names = vec![r#""all""#; 10_000].join(",");
+    let body = format!(r#"{{"names":[{names}],"signal":"USR1"}}"#);
+    let head =
+        format!("POST /v1/signal HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
+    let limit = super::account::allowed(&account, std::time::Duration::from_secs(1));
+    let since = std::time::Instant::now();
+    let reply = super::raw::exchange(&account.socket(), (head + &body).as_bytes());
+    let took = since.elapsed();
+    assert_eq!(super::raw::status(&reply), "200", "{reply}");
+    assert!(took < limit, "it took {took:?} (allowed {limit:?})");
+    account.shutdown();
+}
+
+#[test]
 fn a_daemon_that_is_just_ending_is_waited_for() {
     let account = Account::new("ending");
     account.start();

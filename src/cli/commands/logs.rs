@@ -3,7 +3,7 @@
 //! One stream for all programs, pushed by the daemon: nothing is asked for again and again.
 
 use super::{status, tail};
-use crate::api::v1::FollowRequest;
+use crate::api::v1::{ErrorCode, FollowRequest};
 use crate::cli::follow::Follow;
 use crate::cli::merge::{Voice, last_lines};
 use crate::cli::{Outcome, Problem, Session, exit};
@@ -79,6 +79,9 @@ fn show(args: &Args, session: &Session, connection: &mut Connection, names: &[St
                 voice.flush(&mut out);
                 session.screen.ready(&out);
             }
+            // Of all programs some may never have run.
+            Err(Failure::Refused { error, .. })
+                if args.names.is_empty() && error.code == ErrorCode::NotFound => {}
             Err(failure) => code = code.max(tell(session, failure, name)),
         }
     }

@@ -270,24 +270,17 @@ impl Reactor {
             let message = format!("names must hold 1 to {NAMES_MAX} names");
             return Err(ErrorReply::new(ErrorCode::BadRequest, message, "all means every process"));
         }
-        let mut chosen: Vec<(ProcessId, bool)> = Vec::new();
+        let found = self.resolve_all(names);
         let mut results = Vec::new();
-        for text in names {
-            let spec = Namespec::parse(text);
-            let found = self.resolve(&spec);
-            let by_name = matches!(spec, Namespec::Process { .. });
-            if found.is_empty() && spec != Namespec::All {
-                let status = match &spec {
-                    Namespec::Group(group) if self.core.group(group).is_none() => ResultStatus::NoSuchGroup,
-                    Namespec::Group(_) => continue,
-                    _ => ResultStatus::NoSuchProcess,
-                };
-                results.push(ProcessResult { namespec: text.clone(), status, ..ProcessResult::default() });
-            }
-            let new = found.into_iter().filter(|id| !chosen.iter().any(|(known, _)| known == id));
-            let new: Vec<_> = new.map(|id| (id, by_name)).collect();
-            chosen.extend(new);
+        for (text, spec) in found.strange {
+            let status = match &spec {
+                Namespec::Group(group) if self.core.group(group).is_none() => ResultStatus::NoSuchGroup,
+                Namespec::Group(_) => continue,
+                _ => ResultStatus::NoSuchProcess,
+            };
+            results.push(ProcessResult { namespec: text.clone(), status, ..ProcessResult::default() });
         }
+        let chosen = found.processes;
         let actor = self.actor(client);
         Ok((self.jobs.begin(Asker::Json { client, results }, actor, timeout_ms), chosen))
     }

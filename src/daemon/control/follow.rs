@@ -9,11 +9,11 @@ use super::logtail::{self, Logtail};
 use super::route::{body, number, required};
 use super::streams::NO_CACHE;
 use crate::api::http::{Request, reply};
-use crate::api::names::Namespec;
 use crate::api::v1::{self, ErrorCode, ErrorReply, FollowRequest, Piece};
 use crate::daemon::reactor::{Job, Reactor};
-use crate::logs::follow::{Follower, Position, Start};
+use crate::logs::follow::{self, Follower, Position, Start};
 use crate::logs::sink::Target;
+use crate::model::ProcessId;
 use crate::model::spec::MainLog;
 use crate::sys::clock;
 use std::path::PathBuf;
@@ -96,7 +96,10 @@ impl Reactor {
         let start = Start::End(tail);
         if request.head.parameter("follow").is_none_or(|value| value == "0") {
             self.disk.run(Box::new(move || {
-                let bytes = Follower::new(&path, start).read(TAIL_MAX_BYTES as usize);
+                let mut follower = Follower::new(&path, start);
+                let bytes = follower.read(TAIL_MAX_BYTES as usize);
+                // One who follows waits for a log; here somebody waits for an answer.
+                let bytes = if follower.has_found() { bytes } else { Err(follow::why_not(&path)) };
                 Job::Read { client, follower: None, bytes }
             }));
             return Ok(());
@@ -140,22 +143,14 @@ impl Reactor {
 
     /// Returns the processes that names stand for, each once, and what is wrong with the other names.
     fn views_of(&self, names: &[String]) -> (Vec<v1::Process>, Vec<(String, ErrorReply)>) {
-        let (mut ids, mut refusals) = (Vec::new(), Vec::new());
-        for name in names {
-            let spec = Namespec::parse(name);
-            let found = self.resolve(&spec);
-            if found.is_empty() && spec != Namespec::All {
-                let refusal = ErrorReply::new(
-                    ErrorCode::NoSuchProcess,
-                    format!("there is no process {name}"),
-                    "GET /v1/status lists them",
-                );
-                refusals.push((name.clone(), refusal));
-            }
-            ids.extend(found);
-        }
+        let found = self.resolve_all(names);
+        let refused = |name: &String| {
+            let message = format!("there is no process {name}");
+            ErrorReply::new(ErrorCode::NoSuchProcess, message, "GET /v1/status lists them")
+        };
+        let refusals = found.strange.iter().map(|(name, _)| ((*name).clone(), refused(name))).collect();
+        let mut ids: Vec<ProcessId> = found.processes.into_iter().map(|(id, _)| id).collect();
         ids.sort_unstable();
-        ids.dedup();
         (ids.into_iter().filter_map(|id| self.process_view(id)).collect(), refusals)
     }
 

@@ -13,6 +13,7 @@ use crate::model::spec::{LogTarget, MainLog, ProcessSpec};
 use crate::model::{ExitStatus, ProcessId, State, WallTime};
 use crate::sys::clock;
 use jiff::tz::TimeZone;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 impl Reactor {
@@ -42,7 +43,8 @@ impl Reactor {
             self.send_list(client, &shown, missing);
             return Ok(());
         }
-        let processes = shown.into_iter().filter_map(|view| self.process_of(view)).collect();
+        let zone = TimeZone::system();
+        let processes = shown.into_iter().filter_map(|view| self.process_of(view, &zone)).collect();
         let reply = v1::StatusReply { daemon: self.daemon_view(), processes, missing };
         self.send(client, &reply);
         Ok(())
@@ -79,17 +81,17 @@ impl Reactor {
 
     /// Returns a process as the API shows it.
     pub(super) fn process_view(&self, id: ProcessId) -> Option<v1::Process> {
-        self.process_of(self.core.view(id)?)
+        self.process_of(self.core.view(id)?, &TimeZone::system())
     }
 
-    fn process_of(&self, view: ProcessView) -> Option<v1::Process> {
+    fn process_of(&self, view: ProcessView, zone: &TimeZone) -> Option<v1::Process> {
         let spec = self.core.process(view.id)?.spec().clone();
         let (now, wall) = (clock::now(), clock::wall());
         let running = view.state == State::Running;
         let uptime_ms = running.then(|| u64::try_from((wall.0 - view.start.0) / 1_000_000).unwrap_or(0));
         Some(v1::Process {
             namespec: names::join(&view.group, &view.name),
-            description: describe(&facts(&view, wall), &TimeZone::system()),
+            description: describe(&facts(&view, wall), zone),
             state: view.state,
             statecode: view.state.code(),
             pid: view.pid,
@@ -151,13 +153,55 @@ impl Reactor {
 
     /// Finds the processes that a name stands for.
     pub(super) fn resolve(&self, name: &Namespec) -> Vec<ProcessId> {
-        let covers = |id: &ProcessId| {
-            self.core
-                .process(*id)
-                .is_some_and(|process| name.covers(&process.spec().group, &process.spec().name))
-        };
-        self.core.processes().map(|(id, _)| id).filter(covers).collect()
+        match name {
+            Namespec::All => self.core.processes().map(|(id, _)| id).collect(),
+            Namespec::Group(group) => {
+                self.core.group(group).map(|group| group.processes().to_vec()).unwrap_or_default()
+            }
+            Namespec::Process { group, name } => self.core.find(group, name).into_iter().collect(),
+        }
     }
+
+    /// Finds the processes that names stand for, each once. The names may be many, and so may the processes.
+    pub(super) fn resolve_all<'n>(&self, names: &'n [String]) -> Resolved<'n> {
+        let specs = self.core.processes().map(|(id, process)| (id, process.spec()));
+        let index: BTreeMap<(&str, &str), ProcessId> =
+            specs.map(|(id, spec)| ((spec.group.as_str(), spec.name.as_str()), id)).collect();
+        let (mut known, mut wide) = (BTreeSet::new(), BTreeSet::new());
+        let mut resolved = Resolved::default();
+        for text in names {
+            let name = Namespec::parse(text);
+            if wide.contains(&name) {
+                continue;
+            }
+            let found: Vec<ProcessId> = match &name {
+                Namespec::Process { group, name } => {
+                    index.get(&(group.as_str(), name.as_str())).copied().into_iter().collect()
+                }
+                _ => self.resolve(&name),
+            };
+            let by_name = matches!(name, Namespec::Process { .. });
+            if found.is_empty() && name != Namespec::All {
+                resolved.strange.push((text, name));
+                continue;
+            }
+            let new = found.into_iter().filter(|id| known.insert(*id));
+            resolved.processes.extend(new.map(|id| (id, by_name)));
+            if !by_name {
+                wide.insert(name);
+            }
+        }
+        resolved
+    }
+}
+
+/// What names stand for.
+#[derive(Default)]
+pub(super) struct Resolved<'n> {
+    /// Processes, and whether one was named itself.
+    pub(super) processes: Vec<(ProcessId, bool)>,
+    /// Names that stand for no process.
+    pub(super) strange: Vec<(&'n String, Namespec)>,
 }
 
 /// What supervisord's description of a process is made from.
