@@ -112,13 +112,6 @@ pub(crate) fn switches(pid: i32) -> u64 {
     texts.map(|text| count(&text)).sum()
 }
 
-/// Processor time that a process has used, in hundredths of a second as the kernel counts it for users.
-pub(crate) fn cpu_ticks(pid: i32) -> u64 {
-    let fields = stat(pid).unwrap_or_default();
-    // utime and stime (proc(5)).
-    fields.iter().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum()
-}
-
 /// Sends a signal; a process that is gone already is none of the test's business.
 pub(crate) fn signal(pid: i32, signal: Signal) {
     let _ = kill(Pid::from_raw(pid), signal);
