@@ -190,9 +190,7 @@ impl Core {
             return;
         }
         for (process, spec) in pairs {
-            if let Some(process) = self.table.get_mut(&process) {
-                process.spec = spec;
-            }
+            self.respecify(process, spec);
         }
         self.order.retain(|other| *other != id);
         let at = self.order.partition_point(|other| {

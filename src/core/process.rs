@@ -212,6 +212,16 @@ impl Core {
         }
     }
 
+    /// Replaces what the configuration says of a process. Its state is entered anew, because the deadline of a
+    /// process that is coming up follows from both.
+    pub(super) fn respecify(&mut self, id: ProcessId, spec: Arc<ProcessSpec>) {
+        let Some(process) = self.table.get_mut(&id) else { return };
+        let (state, startsecs) = (process.state, spec.startsecs);
+        let old = std::mem::replace(&mut process.spec, spec);
+        self.unindex(id, &state, old.startsecs);
+        self.index(id, &state, startsecs);
+    }
+
     /// Takes a process out of the table; what it still owns is forgotten.
     pub(super) fn remove_process(&mut self, id: ProcessId) {
         let Some(process) = self.table.get(&id) else { return };

@@ -26,14 +26,20 @@ impl Core {
         if self.drain_until().is_some_and(|at| at <= self.now) {
             self.close_on();
         }
-        while let Some((_, id)) = self.deadlines.first().copied().filter(|(at, _)| *at <= self.now) {
-            self.on_deadline(id);
+        while let Some((at, id)) = self.deadlines.first().copied().filter(|(at, _)| *at <= self.now) {
+            self.on_deadline(id, at);
         }
     }
 
-    /// Moves a process on whose deadline has come. Every arm changes the deadline, so `run_due` ends.
-    fn on_deadline(&mut self, id: ProcessId) {
-        let Some(state) = self.table.get(&id).map(|process| *process.state()) else { return };
+    /// Moves a process on whose deadline has come. Every arm changes the deadline, and one that is not that of the
+    /// process is dropped, so `run_due` ends.
+    fn on_deadline(&mut self, id: ProcessId, at: Time) {
+        let process = self.table.get(&id);
+        let own = process.and_then(|process| process.state().deadline(process.spec.startsecs));
+        let Some(state) = process.map(|process| *process.state()).filter(|_| own == Some(at)) else {
+            self.deadlines.remove(&(at, id));
+            return;
+        };
         match state {
             ProcState::Starting { run, stage: Stage::Up } => self.enter_running(id, run),
             ProcState::Stopping { run, step: Step::Asked { .. } | Step::Killed { .. } } => self.kill(id, run),
@@ -42,5 +48,21 @@ impl Core {
                 _ => self.start_again(id),
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::core::Input;
+    use crate::core::testing::{Bench, WEB};
+    use crate::model::{ProcessId, State, Time};
+
+    #[test]
+    fn a_deadline_that_belongs_to_no_state_is_dropped() {
+        let mut bench = Bench::one(|_| {});
+        bench.spawned();
+        bench.core.deadlines.extend([(bench.now, WEB), (Time(0), ProcessId(77))]);
+        bench.give(Input::Tick);
+        assert_eq!((bench.state(), bench.deadline_ms()), (State::Starting, Some(1000)));
     }
 }

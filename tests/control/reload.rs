@@ -2,6 +2,7 @@
 
 use super::account::Account;
 use crate::common::proc;
+use crate::common::wait::{self, LONG};
 
 const WEB: &str = "command=sleep 1000\nstartsecs=0";
 
@@ -43,6 +44,21 @@ fn a_key_that_needs_no_restart_is_taken_over_while_the_program_runs() {
     proc::signal(before.0, nix::sys::signal::Signal::SIGKILL);
     account.ok(&["wait", "web", "--exit", "--timeout", "30s"]);
     assert!(account.told(&["status", "web"]).1.contains("EXITED"));
+    account.shutdown();
+}
+
+#[test]
+fn startsecs_of_a_program_that_is_coming_up_can_be_changed() {
+    let account = Account::new("coming-up");
+    account.program("web", "command=sleep 1000\nstartsecs=300");
+    account.start();
+    wait::until(LONG, "the program", || account.told(&["pid", "web"]).0.eq(&0).then_some(()));
+    let pid = account.pid("web");
+    for startsecs in [600, 1] {
+        account.program("web", &format!("command=sleep 1000\nstartsecs={startsecs}"));
+        assert_eq!(account.ok(&["update"]), "web: changed without a restart\n");
+    }
+    assert_eq!(account.running("web"), pid);
     account.shutdown();
 }
 

@@ -60,6 +60,23 @@ pub(crate) fn change(rng: &mut Rng, old: &FleetSpec, ticks: bool) -> FleetSpec {
     in_order(groups)
 }
 
+/// Returns a group in which only such things differ as may change while its programs run.
+pub(crate) fn respecify(rng: &mut Rng, old: &GroupSpec) -> GroupSpec {
+    let again = |spec: &Arc<ProcessSpec>| {
+        let new = program(rng, &spec.group, &spec.name);
+        Arc::new(ProcessSpec {
+            priority: new.priority,
+            autorestart: new.autorestart,
+            startsecs: new.startsecs,
+            startretries: new.startretries,
+            stopwaitsecs: new.stopwaitsecs,
+            ..ProcessSpec::clone(spec)
+        })
+    };
+    let processes = old.processes.iter().map(again).collect();
+    GroupSpec { priority: rng.below(3) as i64, processes, ..old.clone() }
+}
+
 fn in_order(mut groups: Vec<GroupSpec>) -> FleetSpec {
     groups.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
     FleetSpec { groups }

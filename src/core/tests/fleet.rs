@@ -109,3 +109,23 @@ fn a_change_taken_back_in_time_still_replaces_the_group() {
     bench.exit_of(WEB, 0);
     assert_eq!(groups(&bench), ["-a", "+a"]);
 }
+
+fn respecified(bench: &mut Bench, change: impl FnOnce(&mut ProcessSpec)) {
+    bench.give(Input::GroupRespecified(one("a", change)));
+}
+
+#[test]
+fn a_process_that_is_coming_up_counts_by_its_new_startsecs() {
+    let mut bench = Bench::fleet(vec![one("a", |spec| spec.startsecs = 5)]);
+    bench.spawned();
+    assert_eq!(bench.deadline_ms(), Some(5000));
+    respecified(&mut bench, |spec| spec.startsecs = 20);
+    bench.pass_ms(6000);
+    assert_eq!((bench.state(), bench.deadline_ms()), (State::Starting, Some(14_000)));
+    respecified(&mut bench, |spec| spec.startsecs = 3);
+    bench.give(Input::Tick);
+    assert_eq!((bench.state(), bench.deadline_ms()), (State::Running, None));
+    respecified(&mut bench, |spec| spec.startsecs = 9);
+    bench.pass_ms(60_000);
+    assert_eq!((bench.state(), bench.deadline_ms()), (State::Running, None));
+}
