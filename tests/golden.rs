@@ -12,7 +12,7 @@ use bench::Bench;
 use std::fmt::Write;
 use visor::core::{Input, Reply, Request, SpawnError};
 use visor::model::spec::{AutoRestart, FleetSpec};
-use visor::model::{ExitStatus, Pid, RunId, Signal};
+use visor::model::{ExitStatus, Pid, RunId, Signal, Time};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/transitions.txt");
 
@@ -80,7 +80,7 @@ const INPUTS: &[Column] = &[
     ("swept, none left", swept(0)),
     ("swept, two left", swept(2)),
     ("signal failed: EPERM", signal_failed),
-    ("news of an older run", |_| Input::Exited { run: RunId(0), status: ExitStatus::Code(0) }),
+    ("news of an older run", |_| Input::Exited { run: RunId(0), status: ExitStatus::Code(0), at: Time(0) }),
     ("daemon gets TERM", |_| Input::Signal(Signal::TERM)),
     ("daemon gets HUP", |_| Input::Signal(Signal::HUP)),
     ("removed from the configuration", |_| Input::FleetLoaded(FleetSpec::default())),
@@ -116,8 +116,8 @@ fn no_processes(run: RunId) -> Input {
 
 const fn exited(code: u8) -> fn(RunId) -> Input {
     match code {
-        0 => |run| Input::Exited { run, status: ExitStatus::Code(0) },
-        _ => |run| Input::Exited { run, status: ExitStatus::Code(1) },
+        0 => |run| Input::Exited { run, status: ExitStatus::Code(0), at: Time(0) },
+        _ => |run| Input::Exited { run, status: ExitStatus::Code(1), at: Time(0) },
     }
 }
 

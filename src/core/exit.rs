@@ -10,7 +10,7 @@ use super::process::Desired;
 use super::state::{ProcState, Rest, Run, Stage, Step, Sweep};
 use super::{Core, lines};
 use crate::model::spec::AutoRestart;
-use crate::model::{ExitStatus, Pid, ProcessId, Signal};
+use crate::model::{ExitStatus, Pid, ProcessId, Signal, Time};
 
 /// supervisord's `spawnerr` of a program that ended before `startsecs`.
 const EXITED_TOO_QUICKLY: &str = "Exited too quickly (process log may have details)";
@@ -20,7 +20,7 @@ const EXITED_TOO_QUICKLY: &str = "Exited too quickly (process log may have detai
 pub(super) const SWEEP_KILL_WAIT_SECS: i64 = 2;
 
 impl Core {
-    pub(super) fn on_exited(&mut self, id: ProcessId, status: ExitStatus) {
+    pub(super) fn on_exited(&mut self, id: ProcessId, status: ExitStatus, at: Time) {
         let is_unspawned = |state: &ProcState| {
             matches!(state, ProcState::Stopping { step: Step::Unspawned, .. })
                 || matches!(state, ProcState::Starting { stage, .. } if *stage != Stage::Up)
@@ -29,7 +29,7 @@ impl Core {
             // The news of its spawn was lost with a reactor.
             self.on_spawned(id, Pid(0));
         }
-        let (now, wall) = (self.now, self.wall);
+        let wall = self.wall;
         let Some(process) = self.table.get_mut(&id) else { return };
         let state = *process.state();
         let Some(run) = state.run() else { return };
@@ -39,7 +39,7 @@ impl Core {
         let due = run.started.after_secs(process.spec.startsecs);
         let is_wanted = process.desired == Desired::Up;
         match state {
-            ProcState::Starting { .. } if now < due => self.exited_early(id, run, status),
+            ProcState::Starting { .. } if at < due => self.exited_early(id, run, status),
             ProcState::Starting { .. } => {
                 self.enter_running(id, run);
                 self.exited(id, run, status);

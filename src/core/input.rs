@@ -2,7 +2,7 @@
 
 use crate::model::event::Channel;
 use crate::model::spec::{FleetSpec, GroupSpec};
-use crate::model::{ExitStatus, Pid, ProcessId, RunId, Signal, Uid};
+use crate::model::{ExitStatus, Pid, ProcessId, RunId, Signal, Time, Uid};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -49,6 +49,8 @@ pub enum Input {
         run: RunId,
         /// How.
         status: ExitStatus,
+        /// When, however late that is told.
+        at: Time,
     },
     /// The answer to [`super::Action::Sweep`], and later news about the same tree.
     Swept {

@@ -37,9 +37,10 @@
 //! ([`Rest::Busy`]). What a program left behind that ended by itself, and is not restarted, is left alone.
 //!
 //! **Time.** Rules run on the monotonic [`Time`]; [`WallTime`] is only passed on to people. `handle` first does
-//! everything that is due by `now`, except that news of a run are looked at before the timers: a program that ended
-//! before `startsecs` was over must not be called RUNNING, and one that has gone must not be killed, because the
-//! news came late. The shell sleeps until [`Core::next_deadline`]; there are no ticks.
+//! everything that is due by `now`, except that news of a run move no timer: a program that ended before `startsecs`
+//! was over must not be called RUNNING, and one that has gone must not be killed, because its news came late, or
+//! behind other news. An exit is judged by when it happened. The shell gives all news that are there, and then
+//! [`Input::Tick`] if something is due. It sleeps until [`Core::next_deadline`]; there are no ticks.
 //!
 //! **Order.** Starts go by priority upwards, stops downwards, and the end of the daemon takes one priority
 //! after the other (`shutdown.rs`). A configuration that replaces another (`fleet.rs`) stops what is gone or different,
@@ -193,17 +194,13 @@ impl Core {
         self
     }
 
-    /// Takes in what happened at `now` (`wall` for people), after everything that was due by then.
+    /// Takes in what happened at `now` (`wall` for people), after everything that was due by then, unless that is
+    /// news of a run: see the paragraph on time above.
     ///
     /// Cannot fail and cannot block. The actions that follow from it are then got by [`Core::poll_action`].
     pub fn handle(&mut self, now: Time, wall: WallTime, input: Input) {
         self.now = self.now.max(now);
         self.wall = wall;
-        // News go first: see the paragraph on time above.
-        let is_news = input.run().is_some();
-        if !is_news {
-            self.run_due();
-        }
         match input.run() {
             // The one place where generations are compared: a run that no state owns is over.
             Some(run) => {
@@ -211,10 +208,10 @@ impl Core {
                     self.handle_run(id, run, input);
                 }
             }
-            None => self.handle_wish(input),
-        }
-        if is_news {
-            self.run_due();
+            None => {
+                self.run_due();
+                self.handle_wish(input);
+            }
         }
         self.go_on();
     }
@@ -236,7 +233,7 @@ impl Core {
             Input::Prepared { result, .. } => self.on_prepared(id, run, result),
             Input::Spawned { pid, .. } => self.on_spawned(id, pid),
             Input::SpawnFailed { error, .. } => self.on_spawn_failed(id, &error),
-            Input::Exited { status, .. } => self.on_exited(id, status),
+            Input::Exited { status, at, .. } => self.on_exited(id, status, at),
             Input::Swept { left, .. } => self.on_swept(id, left),
             Input::SignalFailed { errno, .. } => self.on_signal_failed(id, &errno),
             Input::Heard { bytes, .. } => self.on_heard(id, run, &bytes),

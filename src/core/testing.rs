@@ -121,7 +121,7 @@ impl Bench {
 
     /// Lets the main process of a process end.
     pub(super) fn exit_of(&mut self, id: ProcessId, code: u8) {
-        self.give(Input::Exited { run: self.run(id), status: ExitStatus::Code(code) });
+        self.give(Input::Exited { run: self.run(id), status: ExitStatus::Code(code), at: self.now });
     }
 
     /// Counts what `web` left behind.

@@ -376,6 +376,7 @@ pub(super) fn assemble(link: Link, keeper: Pid, parts: Parts) -> Result<Box<Reac
         echo: parts.echo,
         runs: Runs::default(),
         inputs: VecDeque::new(),
+        heard_at: clock::now(),
         afterwards: Afterwards::default(),
         look_again_at: None,
         next: None,

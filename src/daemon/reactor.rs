@@ -118,6 +118,9 @@ pub(super) struct Reactor {
     pub(super) runs: Runs,
     /// What happened since the core was last told.
     pub(super) inputs: VecDeque<Input>,
+    /// When this turn began to listen: what the keeper told before that is in `inputs`, so this is the time by which
+    /// something is due. By a later one a program could be called RUNNING whose end waits to be read.
+    pub(super) heard_at: Time,
     pub(super) afterwards: Afterwards,
     pub(super) look_again_at: Option<Time>,
     pub(super) strays: Strays,
@@ -230,6 +233,7 @@ impl Reactor {
 
     fn take_events(&mut self, events: &Events) {
         let now = clock::now();
+        self.heard_at = now;
         for event in events {
             match event.token() {
                 WAKER => {}
@@ -277,13 +281,12 @@ impl Reactor {
     pub(super) fn decide(&mut self) {
         for _ in 0..ROUNDS_MAX {
             let told = !self.inputs.is_empty();
-            for input in std::mem::take(&mut self.inputs) {
-                self.core.handle(clock::now(), clock::wall(), input);
+            for input in news_first(std::mem::take(&mut self.inputs)) {
+                self.core.handle(self.heard_at, clock::wall(), input);
                 self.carry_out();
             }
-            let now = clock::now();
-            if self.core.next_deadline().is_some_and(|due| due <= now) {
-                self.core.handle(now, clock::wall(), Input::Tick);
+            if self.core.next_deadline().is_some_and(|due| due <= self.heard_at) {
+                self.core.handle(self.heard_at, clock::wall(), Input::Tick);
                 self.carry_out();
             }
             self.is_up |= told;
@@ -375,5 +378,35 @@ impl Reactor {
     /// Carries out one action; see `effects.rs`.
     fn perform(&mut self, action: Action) {
         super::effects::perform(self, action);
+    }
+}
+
+/// Puts the news of runs before what somebody wants, because that makes timers run: a program that has ended must
+/// not be called RUNNING, nor killed, because its end was told a moment behind a signal. Nothing passes a hand-over.
+fn news_first(inputs: VecDeque<Input>) -> Vec<Input> {
+    let mut part = 0;
+    let mut ranked: Vec<((usize, bool), Input)> = Vec::with_capacity(inputs.len());
+    for input in inputs {
+        let is_hand_over = input == Input::HandedOver;
+        part += usize::from(is_hand_over);
+        ranked.push(((part, !is_hand_over && input.run().is_none()), input));
+        part += usize::from(is_hand_over);
+    }
+    ranked.sort_by_key(|(rank, _)| *rank);
+    ranked.into_iter().map(|(_, input)| input).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ExitStatus;
+
+    #[test]
+    fn news_pass_what_somebody_wants_but_no_hand_over() {
+        let end = |run| Input::Exited { run: RunId(run), status: ExitStatus::Code(0), at: Time(0) };
+        let stop = || Input::Signal(Signal::TERM);
+        let given = [end(1), stop(), end(2), Input::HandedOver, stop(), end(3), Input::Tick, end(4)];
+        let told = [end(1), end(2), stop(), Input::HandedOver, end(3), end(4), stop(), Input::Tick];
+        assert_eq!(news_first(given.into()), told);
     }
 }

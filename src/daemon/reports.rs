@@ -11,7 +11,7 @@ use crate::logs::pump::{PumpEvent, StreamOptions};
 use crate::logs::sink::SinkId;
 use crate::logs::writer::Note;
 use crate::model::spec::ProcessSpec;
-use crate::model::{ExitStatus, Level, Pid, RunId, Signal};
+use crate::model::{ExitStatus, Level, Pid, RunId, Signal, Time};
 use crate::sys::clock;
 use crate::sys::open::OpenError;
 use crate::sys::spawn::Stage;
@@ -55,7 +55,7 @@ impl Reactor {
                 self.inputs.push_back(Input::SpawnFailed { run, error });
             }
             Report::Noted { run, stage, errno } => self.noted(RunId(run), stage, errno),
-            Report::Exited { run, status } => self.exited(RunId(run), status),
+            Report::Exited { run, status, at_ns } => self.exited(RunId(run), status, Time(at_ns)),
             Report::Refused { run, errno } => {
                 let errno = crate::sys::errno_name(errno);
                 self.inputs.push_back(Input::SignalFailed { run: RunId(run), errno });
@@ -173,7 +173,7 @@ impl Reactor {
         self.log(Level::Info, &text);
     }
 
-    fn exited(&mut self, run: RunId, status: ExitStatus) {
+    fn exited(&mut self, run: RunId, status: ExitStatus, at: Time) {
         // What it wrote before it ended goes before its end.
         for (channel, _) in CHANNELS {
             self.pump.ready(channel.stream(run));
@@ -184,7 +184,7 @@ impl Reactor {
         self.close_outbox(run);
         self.log_overheard(run);
         self.runs.entry(run).alive = false;
-        self.inputs.push_back(Input::Exited { run, status });
+        self.inputs.push_back(Input::Exited { run, status, at });
     }
 
     fn orphans(&mut self, count: u64, pid: i32, status: ExitStatus) {

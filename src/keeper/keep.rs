@@ -462,12 +462,12 @@ impl Keeper {
                 self.receive();
                 self.reactor_ended();
             } else {
-                self.table.ended(pid.0, status);
+                self.table.ended(pid.0, status, clock::now().0);
             }
         }
         for (run, pid, status) in self.watched.ended() {
             if run != u64::MAX {
-                self.table.ended(pid.0, status);
+                self.table.ended(pid.0, status, clock::now().0);
             } else if self.reactor.as_ref().is_some_and(|reactor| reactor.pid == pid) {
                 // Not so once its closed connection was noticed first: then another has taken its place.
                 self.receive();

@@ -8,7 +8,7 @@ use crate::model::{ExitStatus, Signal};
 /// Size of every message, in bytes.
 pub const MESSAGE_SIZE_BYTES: usize = 64;
 /// The protocol's version: another number means that the keeper must be replaced by exec.
-pub const VERSION: u64 = 1;
+pub const VERSION: u64 = 2;
 
 /// A message on its way.
 pub type Wire = [u8; MESSAGE_SIZE_BYTES];
@@ -170,6 +170,8 @@ pub enum Report {
         run: u64,
         /// How.
         status: ExitStatus,
+        /// When it was reaped, in nanoseconds of the monotonic clock.
+        at_ns: u64,
     },
     /// A signal could not be sent, for another reason than that the process had gone.
     Refused {
@@ -326,9 +328,9 @@ impl Report {
             }
             Report::Failed { run, errno, pipe } => [2, run, unsigned(errno), u64::from(pipe), 0, 0, 0, 0],
             Report::Noted { run, stage, errno } => [3, run, u64::from(stage), unsigned(errno), 0, 0, 0, 0],
-            Report::Exited { run, status } => {
+            Report::Exited { run, status, at_ns } => {
                 let (kind, number) = pack_status(status);
-                [4, run, kind, number, 0, 0, 0, 0]
+                [4, run, kind, number, at_ns, 0, 0, 0]
             }
             Report::Refused { run, errno } => [5, run, unsigned(errno), 0, 0, 0, 0, 0],
             Report::Signal { signal } => [6, unsigned(signal.0), 0, 0, 0, 0, 0, 0],
@@ -352,7 +354,7 @@ impl Report {
             1 => Report::Spawned { run, pid: signed(a), streams: Streams(b), born_ns: c },
             2 => Report::Failed { run, errno: signed(a), pipe: b == 1 },
             3 => Report::Noted { run, stage: a as u32, errno: signed(b) },
-            4 => Report::Exited { run, status: unpack_status(a, b) },
+            4 => Report::Exited { run, status: unpack_status(a, b), at_ns: c },
             5 => Report::Refused { run, errno: signed(a) },
             6 => Report::Signal { signal: Signal(signed(run)) },
             7 => Report::Orphans { count: run, pid: signed(a), status: unpack_status(b, c) },
@@ -409,10 +411,14 @@ mod tests {
             Report::Spawned { run: 1, pid: 4711, streams: Streams(7), born_ns: 5 },
             Report::Failed { run: 1, errno: 11, pipe: true },
             Report::Noted { run: 1, stage: 5, errno: 2 },
-            Report::Exited { run: 1, status: ExitStatus::Code(255) },
-            Report::Exited { run: 1, status: killed },
-            Report::Exited { run: 1, status: ExitStatus::Signaled { signal: Signal::TERM, core: false } },
-            Report::Exited { run: 1, status: ExitStatus::Unknown },
+            Report::Exited { run: 1, status: ExitStatus::Code(255), at_ns: u64::MAX },
+            Report::Exited { run: 1, status: killed, at_ns: 1 },
+            Report::Exited {
+                run: 1,
+                status: ExitStatus::Signaled { signal: Signal::TERM, core: false },
+                at_ns: 2,
+            },
+            Report::Exited { run: 1, status: ExitStatus::Unknown, at_ns: 3 },
             Report::Refused { run: 1, errno: 1 },
             Report::Signal { signal: Signal::HUP },
             Report::Orphans { count: 3, pid: 9, status: killed },

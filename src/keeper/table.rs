@@ -79,7 +79,8 @@ struct Entry {
     streams: Streams,
     born_ns: u64,
     note: Option<(u32, i32)>,
-    ended: Option<ExitStatus>,
+    /// How, and when it was reaped.
+    ended: Option<(ExitStatus, u64)>,
 }
 
 /// What the keeper knows.
@@ -133,8 +134,8 @@ impl Table {
                 Report::Spawned { run, pid: entry.pid, streams: entry.streams, born_ns: entry.born_ns };
             let (note, ended) = (entry.note, entry.ended);
             self.tell(told, With::Run(run));
-            if let Some(status) = ended {
-                self.tell_end(run, note, status);
+            if let Some(end) = ended {
+                self.tell_end(run, note, end);
             }
             return None;
         }
@@ -170,23 +171,23 @@ impl Table {
         self.tell(Report::Refused { run, errno }, With::Nothing);
     }
 
-    /// Notes that a process was reaped: a run's, or an orphan that nobody knows.
-    pub fn ended(&mut self, pid: i32, status: ExitStatus) {
+    /// Notes that a process was reaped, at `at_ns` on the monotonic clock: a run's, or an orphan that nobody knows.
+    pub fn ended(&mut self, pid: i32, status: ExitStatus, at_ns: u64) {
         let Some(run) = self.by_pid.remove(&pid) else {
             return self.orphan(pid, status);
         };
         if let Some(entry) = self.runs.get_mut(&run) {
-            entry.ended = Some(status);
+            entry.ended = Some((status, at_ns));
             let note = entry.note;
-            self.tell_end(run, note, status);
+            self.tell_end(run, note, (status, at_ns));
         }
     }
 
-    fn tell_end(&mut self, run: u64, note: Option<(u32, i32)>, status: ExitStatus) {
+    fn tell_end(&mut self, run: u64, note: Option<(u32, i32)>, (status, at_ns): (ExitStatus, u64)) {
         if let Some((stage, errno)) = note {
             self.tell(Report::Noted { run, stage, errno }, With::Nothing);
         }
-        self.tell(Report::Exited { run, status }, With::Nothing);
+        self.tell(Report::Exited { run, status, at_ns }, With::Nothing);
     }
 
     fn orphan(&mut self, pid: i32, status: ExitStatus) {
@@ -240,11 +241,11 @@ impl Table {
             all.push_back((Report::Spawned { run, pid, streams, born_ns }, With::Run(run)));
         }
         for (run, entry) in &self.runs {
-            let Some(status) = entry.ended else { continue };
+            let Some((status, at_ns)) = entry.ended else { continue };
             if let Some((stage, errno)) = entry.note {
                 all.push_back((Report::Noted { run: *run, stage, errno }, With::Nothing));
             }
-            all.push_back((Report::Exited { run: *run, status }, With::Nothing));
+            all.push_back((Report::Exited { run: *run, status, at_ns }, With::Nothing));
         }
         let begin = Report::Begin { deaths, daemonized, ending, version: VERSION };
         all.push_back((begin, With::Nothing));

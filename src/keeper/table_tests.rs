@@ -49,7 +49,7 @@ impl World {
     fn hear(&mut self, reactor: &mut Reactor, report: Report) {
         match report {
             Report::Spawned { run, .. } => drop(reactor.alive.insert(run)),
-            Report::Exited { run, status } => {
+            Report::Exited { run, status, .. } => {
                 reactor.alive.remove(&run);
                 reactor.ended.insert(run, status);
                 self.to_keeper.push_back(Request::Release { run });
@@ -95,7 +95,7 @@ fn scenario(death: usize) -> (World, Reactor) {
             }
         } else {
             for run in 1..=3_u8 {
-                world.table.ended(1000 + i32::from(run), ExitStatus::Code(run));
+                world.table.ended(1000 + i32::from(run), ExitStatus::Code(run), 0);
             }
         }
         loop {
@@ -150,7 +150,7 @@ fn a_lost_keeper_is_replaced_after_any_message_without_a_second_child() {
         let known = reactor.alive.len();
         assert_eq!(world.table.len(), known, "death after {death}");
         for run in reactor.alive.clone() {
-            world.table.ended(1000 + run as i32, ExitStatus::Unknown);
+            world.table.ended(1000 + run as i32, ExitStatus::Unknown, 0);
         }
         while world.step(&mut reactor) {}
         assert_eq!(reactor.ended.len(), known, "death after {death}");
@@ -174,7 +174,7 @@ fn a_signal_never_goes_to_a_reaped_child() {
     table.spawned(1, 100, PIPES, 5);
     let ask = Request::Signal { run: 1, signal: Signal::TERM, whom: Whom::Main };
     assert!(matches!(table.request(ask), Some(Effect::Kill { pid: 100, .. })));
-    table.ended(100, ExitStatus::Code(0));
+    table.ended(100, ExitStatus::Code(0), 0);
     assert_eq!(table.request(ask), None);
 }
 
@@ -184,7 +184,7 @@ fn a_living_run_is_not_released() {
     table.spawned(1, 100, PIPES, 5);
     assert_eq!(table.request(Request::Release { run: 1 }), None);
     assert!(table.any_alive());
-    table.ended(100, ExitStatus::Code(0));
+    table.ended(100, ExitStatus::Code(0), 0);
     assert_eq!(table.request(Request::Release { run: 1 }), Some(Effect::Close { run: 1 }));
 }
 
@@ -215,7 +215,7 @@ fn a_window_holds_at_most_its_limit_of_descriptors() {
 fn orphans_and_signals_that_nobody_takes_in_do_not_pile_up() {
     let mut table = Table::default();
     table.spawned(1, 100, PIPES, 5);
-    (0..10_000).for_each(|n| table.ended(5000 + n, ExitStatus::Code(0)));
+    (0..10_000).for_each(|n| table.ended(5000 + n, ExitStatus::Code(0), 0));
     (0..10_000).for_each(|_| table.signal(Signal::HUP));
     let mut told = Vec::new();
     while let Some((report, _)) = table.next_report() {
@@ -244,7 +244,7 @@ fn an_exit_amid_a_hand_over_is_told_after_the_run_that_a_later_window_brings() {
     let mut table = Table::default();
     (1..=500).for_each(|run| table.spawned(run, run as i32 + 10, PIPES, 0));
     table.hand_over(1, false, false);
-    table.ended(500 + 10, ExitStatus::Code(3));
+    table.ended(500 + 10, ExitStatus::Code(3), 0);
     let told = told(&mut table);
     let at = |found: fn(&Report) -> bool| told.iter().position(found);
     let spawned = at(|report| matches!(report, Report::Spawned { run: 500, .. }));
@@ -269,9 +269,9 @@ fn a_signal_is_told_once_however_many_reactors_die_before_they_hear_it() {
 fn a_run_that_has_ended_is_told_with_its_end_when_it_is_asked_for_again() {
     let mut table = Table::default();
     table.spawned(1, 100, PIPES, 5);
-    table.ended(100, ExitStatus::Code(4));
+    table.ended(100, ExitStatus::Code(4), 77);
     told(&mut table);
     assert_eq!(table.request(Request::Spawn { run: 1, streams: PIPES, held: 0 }), None);
-    let end = Report::Exited { run: 1, status: ExitStatus::Code(4) };
+    let end = Report::Exited { run: 1, status: ExitStatus::Code(4), at_ns: 77 };
     assert_eq!(told(&mut table).last(), Some(&end));
 }

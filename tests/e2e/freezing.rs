@@ -5,7 +5,7 @@ use crate::common::daemon::{Daemon, Setup, ours};
 use crate::common::wait::{self, LONG};
 use crate::common::{need, proc};
 use nix::sys::signal::Signal;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a process stays frozen.
 fn frozen_for() -> Duration {
@@ -85,4 +85,23 @@ fn a_frozen_reactor_changes_nothing_for_programs_and_goes_on_when_continued() {
     let daemon = start("frozen-reactor");
     let reactor = daemon.reactor();
     survives_freezing(daemon, reactor);
+}
+
+#[test]
+fn an_end_before_startsecs_that_a_frozen_reactor_hears_of_after_them_is_a_failed_start() {
+    if !ours("keeper and reactor") {
+        return;
+    }
+    let daemon = Daemon::start("late-news", "[program:brief]\ncommand=sleep 1.5\nstartsecs=3\nstartretries=9");
+    let brief = daemon.pid_of("brief");
+    let reactor = daemon.reactor();
+    proc::signal(reactor, Signal::SIGSTOP);
+    wait::until(LONG, "the freeze", || (proc::state(reactor) == Some('T')).then_some(()));
+    let frozen = Instant::now();
+    wait::until(LONG, "the end", || (!proc::alive(brief)).then_some(()));
+    wait::pass(Duration::from_millis(3500).saturating_sub(frozen.elapsed()));
+    proc::signal(reactor, Signal::SIGCONT);
+    daemon.wait_for("exited: brief (exit status 0; not expected)");
+    assert_eq!(daemon.count("success: brief"), 0, "it never ran for startsecs");
+    daemon.stop();
 }

@@ -82,7 +82,7 @@ impl Bench {
             let run = bench.run(WEB);
             bench.give(Input::Prepared { run, result: Ok(()) });
             bench.give(Input::Spawned { run, pid: Pid(42) });
-            bench.give(Input::Exited { run, status: ExitStatus::Code(1) });
+            bench.give(Input::Exited { run, status: ExitStatus::Code(1), at: bench.now });
         }
         bench
     }

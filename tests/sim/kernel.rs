@@ -5,7 +5,7 @@ use super::rng::Rng;
 use super::talk::{self, Answer};
 use std::collections::{BTreeMap, BTreeSet};
 use visor::core::{Input, Scope, SpawnError};
-use visor::model::{ExitStatus, Pid, ProcessId, RunId, Signal};
+use visor::model::{ExitStatus, Pid, ProcessId, RunId, Signal, Time};
 
 /// One millisecond in nanoseconds.
 pub(crate) const MS: u64 = 1_000_000;
@@ -41,7 +41,7 @@ pub(crate) enum Event {
 pub(crate) struct Child {
     pub(crate) process: ProcessId,
     pub(crate) pid: i32,
-    pub(crate) exit: Option<ExitStatus>,
+    pub(crate) exit: Option<(ExitStatus, Time)>,
     obeys: bool,
     is_ours: bool,
     pub(crate) children: u32,
@@ -291,8 +291,8 @@ impl Kernel {
 
     fn main_ends(&mut self, run: RunId, status: ExitStatus, now: u64, rng: &mut Rng) {
         let Some(child) = self.runs.get_mut(&run).filter(|child| child.exit.is_none()) else { return };
-        child.exit = Some(status);
-        self.news(run, Input::Exited { run, status }, now, rng);
+        child.exit = Some((status, Time(now)));
+        self.news(run, Input::Exited { run, status, at: Time(now) }, now, rng);
         if rng.chance(50) {
             let after = rng.below(30_000) * MS;
             self.push(now + after, Event::ChildEnds(run));
@@ -364,8 +364,8 @@ impl Kernel {
         for (run, child) in &mut self.runs {
             child.is_watched = false;
             told.push(Input::Spawned { run: *run, pid: Pid(child.pid) });
-            if let Some(status) = child.exit {
-                told.push(Input::Exited { run: *run, status });
+            if let Some((status, at)) = child.exit {
+                told.push(Input::Exited { run: *run, status, at });
             }
         }
         told

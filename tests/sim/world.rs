@@ -522,7 +522,7 @@ impl World {
         self.ledger.expect_nothing = true;
         let status = visor::model::ExitStatus::Code(0);
         let input = match self.rng.below(3) {
-            0 => Input::Exited { run, status },
+            0 => Input::Exited { run, status, at: Time(self.now) },
             1 => Input::Swept { run, left: 1 },
             _ => Input::Prepared { run, result: Ok(()) },
         };

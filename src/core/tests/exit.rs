@@ -5,6 +5,7 @@ use crate::core::testing::{Bench, WEB};
 use crate::core::{Action, Desired, Input, Reply};
 use crate::model::spec::AutoRestart;
 use crate::model::{ExitStatus, Signal, State};
+use std::time::Duration;
 
 #[test]
 fn autorestart_decides_by_the_exit_code() {
@@ -32,7 +33,7 @@ fn a_death_by_signal_is_never_expected() {
     let mut bench = Bench::one(|_| {});
     bench.up();
     let status = ExitStatus::Signaled { signal: Signal::SEGV, core: true };
-    bench.give(Input::Exited { run: bench.run(WEB), status });
+    bench.give(Input::Exited { run: bench.run(WEB), status, at: bench.now });
     assert_eq!(bench.lines(), ["exited: web (terminated by SIGSEGV (core dumped); not expected)"]);
     let view = bench.core.view(WEB).unwrap();
     assert_eq!((view.exitstatus, view.spawnerr.as_str()), (-1, "Bad exit code -1"));
@@ -133,4 +134,19 @@ fn a_program_that_ends_at_once_is_restarted_a_bounded_number_of_times() {
     let most = starts.iter().map(|at| within(*at)).max().unwrap();
     assert!(most <= RESTARTS_PER_SECOND_MAX as usize, "{most} starts in a second");
     assert!(starts[60] - starts[0] > 10_000_000_000, "60 restarts took {} ns", starts[60] - starts[0]);
+}
+
+#[test]
+fn an_end_is_judged_by_when_it_came_and_not_by_when_it_is_told() {
+    for (lived_ms, state) in [(1500, State::Backoff), (2999, State::Backoff), (3000, State::Exited)] {
+        let mut bench = Bench::one(|spec| (spec.startsecs, spec.autorestart) = (3, AutoRestart::False));
+        bench.spawned();
+        let at = bench.now.after(Duration::from_millis(lived_ms));
+        // Nobody looks for a while, and then the news come all at once.
+        bench.now = bench.now.after_secs(5);
+        bench.give(Input::Swept { run: bench.run(WEB), left: 1 });
+        assert_eq!(bench.state(), State::Starting, "news of a run move no timer");
+        bench.give(Input::Exited { run: bench.run(WEB), status: ExitStatus::Code(0), at });
+        assert_eq!(bench.state(), state, "{lived_ms} ms");
+    }
 }

@@ -52,7 +52,7 @@ fn a_spawn_whose_answer_was_lost_is_told_again() {
     bench.give(Input::Prepared { run, result: Ok(()) });
     lose_reactor(&mut bench);
     bench.give(Input::Spawned { run, pid: Pid(7) });
-    bench.give(Input::Exited { run, status: ExitStatus::Code(3) });
+    bench.give(Input::Exited { run, status: ExitStatus::Code(3), at: bench.now });
     assert_eq!(bench.lines(), ["exited: web (exit status 3; not expected)"]);
     bench.give(Input::HandedOver);
     assert_eq!(bench.state(), State::Backoff);

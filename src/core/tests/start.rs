@@ -178,7 +178,7 @@ fn a_stale_answer_is_dropped() {
     let mut bench = Bench::one(|_| {});
     bench.spawned();
     let before = bench.core.snapshot();
-    bench.give(Input::Exited { run: RunId(77), status: ExitStatus::Code(0) });
+    bench.give(Input::Exited { run: RunId(77), status: ExitStatus::Code(0), at: bench.now });
     assert_eq!(bench.actions, []);
     assert_eq!(bench.core.snapshot(), before);
 }

@@ -44,6 +44,7 @@ fn at_the_deadline_the_tree_is_killed_again_and_again_until_it_ends() {
     bench.give(Input::Exited {
         run: bench.run(WEB),
         status: ExitStatus::Signaled { signal: Signal::KILL, core: false },
+        at: bench.now,
     });
     assert_eq!(bench.lines(), ["stopped: web (terminated by SIGKILL)"]);
     assert_eq!(bench.effects(), ["sweep SIGKILL"]);
