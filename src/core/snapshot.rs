@@ -22,7 +22,7 @@ use super::ticks::Ticks;
 use crate::model::spec::FleetSpec;
 use crate::model::{ProcessId, ProcessRecord, RunId, Signal, State, Time};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Version of [`Snapshot`] and [`Header`]; another one is not understood.
 pub const SNAPSHOT_VERSION: u32 = 1;
@@ -355,14 +355,16 @@ impl Core {
     }
 
     /// Asks again for everything that is unanswered when the keeper has told all it knows: a spawn of which it
-    /// knows nothing never took place, nor will a tree be counted that it was not asked to watch. Preparations
-    /// are lost only with a reactor.
+    /// knows nothing never took place, nor will a tree be counted that it was not asked to watch. Who was asked to
+    /// stop is asked again, with all patience. Preparations are lost only with a reactor.
     pub(super) fn on_handed_over(&mut self) {
         self.boot();
         self.wind_ticks();
         self.start_unborn();
         self.call_all_off();
         let inherited = std::mem::take(&mut self.inherited);
+        let is_asked = |state: &ProcState| matches!(state, ProcState::Stopping { step: Step::Asked { .. }, .. });
+        let asked: BTreeSet<RunId> = self.runs_in(is_asked).map(|(run, _)| run).collect();
         let owned: Vec<(RunId, ProcessId)> = self.runs_in(|_| true).collect();
         for (run, id) in owned {
             match self.table.get(&id).map(|process| *process.state()) {
@@ -378,6 +380,10 @@ impl Core {
                     self.actions.push_back(Action::Prepare { run: run.id, process: id });
                 }
                 Some(ProcState::Stopping { step: Step::Unspawned, .. }) => self.enter_stopped(id),
+                // The signal may have been lost with either: nobody is killed who was not asked.
+                Some(ProcState::Stopping { run, step: Step::Asked { .. } }) if asked.contains(&run.id) => {
+                    self.ask_to_stop(id, run, Actor::Policy, "");
+                }
                 Some(state) => self.sweep_again(state.rest()),
                 None => {}
             }

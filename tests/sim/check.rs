@@ -8,7 +8,7 @@ use visor::core::{
     SPAWNS_IN_FLIGHT_MAX, Stage, Step, Transition,
 };
 use visor::model::spec::{FleetSpec, ProcessSpec};
-use visor::model::{ProcessId, RunId, State, Time};
+use visor::model::{ProcessId, RunId, Signal, State, Time};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -341,6 +341,13 @@ impl Ledger {
     pub(crate) fn check(&self, core: &Core, kernel: &Kernel, now: u64) -> Result<(), String> {
         if kernel.in_flight.len() > SPAWNS_IN_FLIGHT_MAX {
             return Err(format!("{} starts are in flight", kernel.in_flight.len()));
+        }
+        let is_killer = |run: &RunId| {
+            let spec = core.owner(*run).and_then(|id| core.process(id)).map(|process| process.spec());
+            spec.is_none_or(|spec| spec.stopsignal == Signal::KILL)
+        };
+        if let Some(run) = kernel.not_asked.iter().find(|run| !is_killer(run)) {
+            return Err(format!("{run} got SIGKILL and was never asked to end"));
         }
         let mut live: BTreeMap<ProcessId, RunId> = BTreeMap::new();
         for (run, child) in kernel.runs.iter().filter(|(run, _)| kernel.is_live(**run)) {

@@ -87,6 +87,10 @@ pub(crate) struct Kernel {
     /// Sockets that programs share: those that are being opened, and those that the keeper holds.
     pub(crate) opening: BTreeSet<String>,
     pub(crate) sockets: BTreeSet<String>,
+    /// Runs that got a signal which asks them to end, or of which it cannot be told any more.
+    pub(crate) asked: BTreeSet<RunId>,
+    /// Runs that got SIGKILL without.
+    pub(crate) not_asked: BTreeSet<RunId>,
     next_pid: i32,
 }
 
@@ -101,6 +105,8 @@ impl Kernel {
             mood: Mood::calm(),
             opening: BTreeSet::new(),
             sockets: BTreeSet::new(),
+            asked: BTreeSet::new(),
+            not_asked: BTreeSet::new(),
             next_pid: 100,
         }
     }
@@ -254,6 +260,11 @@ impl Kernel {
 
     fn signal(&mut self, run: RunId, signal: Signal, scope: Scope, now: u64, rng: &mut Rng) {
         let Some(child) = self.runs.get(&run).filter(|child| child.exit.is_none()).cloned() else { return };
+        if signal == Signal::KILL && !self.asked.contains(&run) {
+            self.not_asked.insert(run);
+        } else if !matches!(signal, Signal::USR1 | Signal::HUP) {
+            self.asked.insert(run);
+        }
         if !child.is_ours {
             return self.news(run, Input::SignalFailed { run, errno: "EPERM".to_owned() }, now, rng);
         }

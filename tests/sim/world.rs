@@ -7,7 +7,7 @@ use super::rng::Rng;
 use super::talk::Mail;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use visor::core::{
-    Action, Actor, Core, Finish, Header, Input, Phase, ProcState, Request, RequestId, Snapshot, Stage,
+    Action, Actor, Core, Finish, Header, Input, Phase, ProcState, Request, RequestId, Snapshot, Stage, Step,
 };
 use visor::model::record::RECORD_SIZE_BYTES;
 use visor::model::spec::FleetSpec;
@@ -440,6 +440,10 @@ impl World {
             return Ok(());
         }
         self.note(|| "the keeper is killed".to_owned());
+        // Patience counts from the decision: it may have ended while the question was on its way to this keeper.
+        let is_killed = |state: &ProcState| matches!(state, ProcState::Stopping { step: Step::Killed { .. }, .. });
+        let killed = self.core.processes().filter(|(_, process)| is_killed(process.state()));
+        self.kernel.asked.extend(killed.filter_map(|(_, process)| process.run()));
         self.kernel.lose_keeper(|run| self.ledger.is_spawned(run));
         self.forget_unowned()?;
         for input in self.kernel.hand_over() {

@@ -163,3 +163,24 @@ fn an_end_that_was_under_way_goes_on() {
     bench.swept(0);
     assert_eq!(bench.effects(), ["forget", "Exit"]);
 }
+
+#[test]
+fn a_stop_signal_that_may_be_lost_is_sent_again_with_all_patience() {
+    for is_reactor in [true, false] {
+        let mut bench = Bench::one(|_| {});
+        bench.up();
+        bench.ask_stop(false);
+        bench.pass_ms(9000);
+        if is_reactor {
+            lose_reactor(&mut bench);
+        }
+        bench.give(Input::HandedOver);
+        assert_eq!((bench.effects(), bench.changes()), (vec!["SIGTERM".to_owned()], vec![]));
+        bench.pass_ms(9999);
+        assert_eq!(bench.effects(), [""; 0]);
+        bench.pass_ms(1);
+        assert_eq!(bench.effects(), ["SIGKILL tree"]);
+        bench.give(Input::HandedOver);
+        assert_eq!(bench.effects(), [""; 0], "who got SIGKILL gets it again in time");
+    }
+}
