@@ -231,12 +231,17 @@ impl Core {
             if comes_back {
                 self.remember_wishes(id);
             }
-            for process in self.stop_order(id) {
-                self.stop(process, Actor::Policy, "its configuration was removed or changed");
-            }
+            self.stop_leaving(id);
         }
         self.target = Some(fleet);
         self.add_new();
+    }
+
+    /// Stops the processes of a group that is to be removed.
+    pub(super) fn stop_leaving(&mut self, group: GroupId) {
+        for process in self.stop_order(group) {
+            self.stop(process, Actor::Policy, "its configuration was removed or changed");
+        }
     }
 
     /// Removes groups that leave and are down by now, and adds those for which that makes room.

@@ -365,6 +365,7 @@ impl Core {
         let inherited = std::mem::take(&mut self.inherited);
         let is_asked = |state: &ProcState| matches!(state, ProcState::Stopping { step: Step::Asked { .. }, .. });
         let asked: BTreeSet<RunId> = self.runs_in(is_asked).map(|(run, _)| run).collect();
+        self.stop_again();
         let owned: Vec<(RunId, ProcessId)> = self.runs_in(|_| true).collect();
         for (run, id) in owned {
             match self.table.get(&id).map(|process| *process.state()) {
@@ -387,6 +388,17 @@ impl Core {
                 Some(state) => self.sweep_again(state.rest()),
                 None => {}
             }
+        }
+    }
+
+    /// Stops what was to be stopped when the reactor died: it had stored that groups leave, or that everything is to
+    /// end, and not yet what follows from it for each process.
+    fn stop_again(&mut self) {
+        if let Some(actor) = self.closing.as_ref().map(|closing| closing.actor) {
+            self.call_off_all(actor);
+        }
+        for group in self.leaving.clone() {
+            self.stop_leaving(group);
         }
     }
 

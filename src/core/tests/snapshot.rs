@@ -3,7 +3,8 @@
 use crate::core::fleet::RUN_BLOCK;
 use crate::core::testing::{Bench, WEB};
 use crate::core::{Core, Header, Input, KeptEvents, Reply, Snapshot};
-use crate::model::{ExitStatus, Pid, ProcessRecord, State, WallTime};
+use crate::model::spec::FleetSpec;
+use crate::model::{ExitStatus, Pid, ProcessRecord, Signal, State, WallTime};
 
 /// Replaces the core by what is restored from its header and records, as after a `kill -9` of the reactor.
 fn lose_reactor(bench: &mut Bench) {
@@ -156,7 +157,7 @@ fn a_record_of_an_earlier_core_is_not_taken_for_ours() {
 fn an_end_that_was_under_way_goes_on() {
     let mut bench = Bench::one(|_| {});
     bench.up();
-    bench.give(Input::Signal(crate::model::Signal::TERM));
+    bench.give(Input::Signal(Signal::TERM));
     lose_reactor(&mut bench);
     bench.give(Input::HandedOver);
     bench.exit(0);
@@ -183,4 +184,38 @@ fn a_stop_signal_that_may_be_lost_is_sent_again_with_all_patience() {
         bench.give(Input::HandedOver);
         assert_eq!(bench.effects(), [""; 0], "who got SIGKILL gets it again in time");
     }
+}
+
+/// Gives an input of which the reactor stores the header alone, and then dies.
+fn die_behind_the_header(bench: &mut Bench, input: Input) {
+    let record = bench.core.record(WEB).unwrap();
+    let fleet = bench.core.fleet();
+    bench.give(input);
+    let snapshot = Snapshot::from_records(bench.core.header(), vec![(WEB, record)], KeptEvents::default());
+    bench.core = Core::restore(fleet, snapshot, bench.now);
+}
+
+#[test]
+fn a_removal_of_which_only_the_header_was_stored_goes_on() {
+    let mut bench = Bench::one(|_| {});
+    bench.up();
+    die_behind_the_header(&mut bench, Input::FleetLoaded(FleetSpec::default()));
+    assert_eq!(bench.state(), State::Running);
+    bench.give(Input::HandedOver);
+    assert_eq!((bench.state(), bench.effects()), (State::Stopping, vec!["SIGTERM".to_owned()]));
+    bench.exit(0);
+    bench.swept(0);
+    assert_eq!(bench.core.processes().count(), 0);
+}
+
+#[test]
+fn an_end_of_which_only_the_header_was_stored_calls_everything_off() {
+    let mut bench = Bench::one(|_| {});
+    bench.spawned();
+    bench.exit(1);
+    bench.swept(0);
+    assert_eq!((bench.state(), bench.deadline_ms()), (State::Backoff, Some(1000)));
+    die_behind_the_header(&mut bench, Input::Signal(Signal::TERM));
+    bench.give(Input::HandedOver);
+    assert_eq!((bench.state(), bench.effects()), (State::Fatal, vec!["Exit".to_owned()]));
 }
