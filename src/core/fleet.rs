@@ -197,6 +197,11 @@ impl Core {
             self.groups.get(other).is_some_and(|group| group.spec.priority <= spec.priority)
         });
         self.order.insert(at, id);
+        let known = self.target.iter_mut().flat_map(|target| &mut target.groups);
+        for known in known.filter(|known| known.name == spec.name) {
+            known.clone_from(&spec);
+            self.is_plan_changed = true;
+        }
         if let Some(group) = self.groups.get_mut(&id) {
             group.spec = spec;
         }
@@ -216,6 +221,7 @@ impl Core {
         if self.closing.is_some() {
             return;
         }
+        let (in_force, leaving) = (self.next_group, self.leaving.len());
         let wanted: BTreeMap<&str, &GroupSpec> =
             fleet.groups.iter().map(|group| (group.name.as_str(), group)).collect();
         for id in self.order.clone() {
@@ -233,8 +239,11 @@ impl Core {
             }
             self.stop_leaving(id);
         }
-        self.target = Some(fleet);
+        let before = self.target.replace(fleet);
         self.add_new();
+        // Also what is done at once: a group that is down is replaced before anything of that is stored.
+        self.is_plan_changed |= (in_force, leaving) != (self.next_group, self.leaving.len());
+        self.is_plan_changed |= self.target.is_some() && self.target != before;
     }
 
     /// Stops the processes of a group that is to be removed.
@@ -256,7 +265,7 @@ impl Core {
     }
 
     /// Adds the groups of the configuration to be whose names are free; it is in force when none leaves any more.
-    fn add_new(&mut self) {
+    pub(super) fn add_new(&mut self) {
         let Some(target) = self.target.take() else { return };
         let is_new = |group: &&GroupSpec| !self.group_ids.contains_key(&group.name);
         let new: Vec<GroupSpec> = target.groups.iter().filter(is_new).cloned().collect();

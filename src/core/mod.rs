@@ -81,6 +81,7 @@ pub mod input;
 mod lines;
 pub mod listener;
 mod listener_memory;
+pub mod plan;
 pub mod pool;
 pub mod process;
 mod record;
@@ -102,6 +103,7 @@ pub mod view;
 pub use action::{Action, Fate, Finish, Reply, Scope, Transition};
 pub use input::{Actor, Input, Request, RequestId, SpawnError};
 pub use listener_memory::KeptEvents;
+pub use plan::Plan;
 pub use process::{Desired, Process};
 pub use shutdown::Phase;
 pub use snapshot::{Header, Snapshot};
@@ -165,6 +167,7 @@ pub struct Core {
     is_header_changed: bool,
     events: Events,
     ticks: Ticks,
+    is_plan_changed: bool,
     now: Time,
     wall: WallTime,
     actions: VecDeque<Action>,

@@ -88,11 +88,7 @@ impl Core {
         self.begin_closing(finish, actor, self.now);
         self.notify(EventKind::SupervisorStopping, |_| Some(Event::plain(EventKind::SupervisorStopping)));
         self.target = None;
-        self.call_off_all(actor);
-    }
-
-    /// Calls off everything that has not come up yet; twice is once.
-    pub(super) fn call_off_all(&mut self, actor: Actor) {
+        self.wishes.clear();
         let ids: Vec<ProcessId> = self.table.keys().copied().collect();
         for id in ids {
             self.answer_starts(id, &Reply::ShuttingDown);

@@ -1,8 +1,8 @@
 //! The core as plain data, and back.
 //!
 //! Two ways lead back. After an upgrade there is a whole [`Snapshot`], and nothing is forgotten. After the death of
-//! a reactor there is what was stored on the way: the last [`Header`] and one record per process
-//! ([`Snapshot::from_records`]); requests are lost with their connections, and what was asked of the dead
+//! a reactor there is what was stored on the way: the last [`Header`], one record per process, and what an update has
+//! still to do ([`Snapshot::from_records`], [`Snapshot::with_plan`]); requests are lost with their connections, and what was asked of the dead
 //! reactor's workers is asked again ([`super::Input::HandedOver`]).
 //!
 //! Deadlines are points in time of a clock that goes on, so nothing needs to be adjusted. Must not know where the
@@ -13,6 +13,7 @@ use super::action::{Action, Finish};
 use super::backoff::{RestartRate, Shortage};
 use super::input::{Actor, RequestId};
 use super::listener_memory::{KeptEvents, ListenerMemory};
+use super::plan::Plan;
 use super::process::{Desired, Process};
 use super::record::{actor_code, actor_from_code, dialogue_from, state_from};
 use super::request::{Awaited, Waiter};
@@ -82,6 +83,8 @@ pub struct Snapshot {
     /// The events that are not settled.
     #[serde(default)]
     pub events: KeptEvents,
+    /// What an update has still to do.
+    pub plan: Plan,
     /// What is lost with a reactor that dies.
     memory: Option<Memory>,
 }
@@ -92,7 +95,6 @@ struct Memory {
     next_run: u64,
     next_process: u32,
     shortage: Shortage,
-    target: Option<FleetSpec>,
     report_at: Time,
     #[serde(default)]
     drain: Option<(i64, Time)>,
@@ -102,9 +104,6 @@ struct Memory {
     sockets: Vec<(String, Shared)>,
     #[serde(default)]
     refused_starts: Vec<(ProcessId, String)>,
-    /// Which processes of groups that are being replaced are wanted.
-    #[serde(default)]
-    wishes: Vec<(String, String, bool)>,
     #[serde(default)]
     listeners: ListenerMemory,
     #[serde(default)]
@@ -119,7 +118,14 @@ impl Snapshot {
         records: Vec<(ProcessId, ProcessRecord)>,
         events: KeptEvents,
     ) -> Snapshot {
-        Snapshot { header, records, events, memory: None }
+        let plan = Plan { next_serial: header.next_serial, ..Plan::default() };
+        Snapshot { header, records, events, plan, memory: None }
+    }
+
+    /// Adds the plan that was stored with the configuration.
+    #[must_use]
+    pub fn with_plan(self, plan: Plan) -> Snapshot {
+        Snapshot { plan, ..self }
     }
 
     /// Whether this program understands it.
@@ -180,26 +186,22 @@ impl Core {
             let why = &process.start_refused;
             (!why.is_empty()).then(|| (*id, why.clone()))
         };
-        let wish = |((group, name), desired): (&(String, String), &Desired)| {
-            (group.clone(), name.clone(), *desired == Desired::Up)
-        };
         let closing = self.closing.as_ref();
         Snapshot {
             header: self.header(),
             records: self.table.keys().filter_map(|id| Some((*id, self.record(*id)?))).collect(),
             events: self.kept_events(),
+            plan: self.plan(),
             memory: Some(Memory {
                 next_run: self.next_run,
                 next_process: self.next_process,
                 shortage: self.shortage,
-                target: self.target.clone(),
                 report_at: closing.map_or(Time(0), |closing| closing.report_at),
                 drain: closing.and_then(|closing| closing.drain),
                 closing_actor: actor_code(closing.map_or(Actor::Policy, |closing| closing.actor)),
                 requests: self.table.iter().flat_map(waiting).collect(),
                 sockets: self.sockets_asked_for(),
                 refused_starts: self.table.iter().filter_map(refused).collect(),
-                wishes: self.wishes.iter().map(wish).collect(),
                 listeners: self.listener_memory(),
                 ticks: self.ticks.clone(),
             }),
@@ -209,14 +211,14 @@ impl Core {
     /// Makes the core that a snapshot tells of, over the configuration that was in force ([`Core::fleet`]).
     ///
     /// Nothing is due and nothing happens before the next [`Core::handle`]. What only one of `fleet` and the header
-    /// knows is dropped, and its runs are owned by nobody ([`Core::owner`]).
+    /// knows is dropped, and its runs are owned by nobody ([`Core::owner`]); the plan knows of it.
     #[must_use]
     pub fn restore(fleet: FleetSpec, snapshot: Snapshot, now: Time) -> Core {
-        let Snapshot { header, records, events, memory } = snapshot;
+        let Snapshot { header, records, events, plan, memory } = snapshot;
         let mut core = Core { now, booted: header.booted, next_run: header.next_run.0, ..Core::default() };
         core.exit_code = header.exit_code;
         core.next_process = memory.as_ref().map_or(0, |memory| memory.next_process);
-        core.restore_groups(fleet, &header);
+        core.restore_groups(fleet, &header, plan.next_serial);
         core.unborn = core.table.keys().copied().collect();
         core.restore_pools(events, header.next_event);
         let keeps_checks = memory.is_some();
@@ -232,8 +234,9 @@ impl Core {
         let (actor, report_at) = memory
             .as_ref()
             .map_or((Actor::Policy, now), |memory| (actor_from_code(memory.closing_actor), memory.report_at));
-        if let Some(finish) = ending {
-            core.begin_closing(finish, actor, report_at);
+        match ending {
+            Some(finish) => core.begin_closing(finish, actor, report_at),
+            None => core.restore_plan(plan),
         }
         if let Some(memory) = memory {
             core.restore_memory(memory);
@@ -243,9 +246,9 @@ impl Core {
         core
     }
 
-    fn restore_groups(&mut self, fleet: FleetSpec, header: &Header) {
-        let slots: BTreeMap<&str, &GroupSlots> =
-            header.groups.iter().map(|slots| (slots.name.as_str(), slots)).collect();
+    fn restore_groups(&mut self, fleet: FleetSpec, header: &Header, next_serial: u32) {
+        let known = header.groups.iter().filter(|slots| slots.serial < next_serial);
+        let slots: BTreeMap<&str, &GroupSlots> = known.map(|slots| (slots.name.as_str(), slots)).collect();
         for mut spec in fleet.groups {
             let Some(slots) = slots.get(spec.name.as_str()) else { continue };
             let ids: BTreeMap<&str, ProcessId> =
@@ -332,11 +335,7 @@ impl Core {
     fn restore_memory(&mut self, memory: Memory) {
         self.next_run = memory.next_run;
         self.shortage = memory.shortage;
-        self.target = memory.target;
         self.restore_sockets(memory.sockets);
-        let desired = |wanted| if wanted { Desired::Up } else { Desired::Down };
-        let wishes = memory.wishes.into_iter();
-        self.wishes = wishes.map(|(group, name, wanted)| ((group, name), desired(wanted))).collect();
         if let Some(closing) = &mut self.closing {
             closing.drain = memory.drain;
         }
@@ -363,9 +362,11 @@ impl Core {
         self.start_unborn();
         self.call_all_off();
         let inherited = std::mem::take(&mut self.inherited);
-        let is_asked = |state: &ProcState| matches!(state, ProcState::Stopping { step: Step::Asked { .. }, .. });
+        let is_asked =
+            |state: &ProcState| matches!(state, ProcState::Stopping { step: Step::Asked { .. }, .. });
         let asked: BTreeSet<RunId> = self.runs_in(is_asked).map(|(run, _)| run).collect();
         self.stop_again();
+        self.add_new();
         let owned: Vec<(RunId, ProcessId)> = self.runs_in(|_| true).collect();
         for (run, id) in owned {
             match self.table.get(&id).map(|process| *process.state()) {
@@ -391,12 +392,9 @@ impl Core {
         }
     }
 
-    /// Stops what was to be stopped when the reactor died: it had stored that groups leave, or that everything is to
-    /// end, and not yet what follows from it for each process.
+    /// Stops what was to be stopped when the reactor died: it had stored that groups leave, and not yet what follows
+    /// from it for each process.
     fn stop_again(&mut self) {
-        if let Some(actor) = self.closing.as_ref().map(|closing| closing.actor) {
-            self.call_off_all(actor);
-        }
         for group in self.leaving.clone() {
             self.stop_leaving(group);
         }

@@ -6,7 +6,7 @@ use super::image::Environment;
 use super::instance::Identity;
 use super::reactor::Reactor;
 use super::store::Store;
-use crate::core::{Core, Header};
+use crate::core::{Core, Header, Plan};
 use crate::keeper::protocol::Request;
 use crate::model::Level;
 use crate::model::record::RECORD_SIZE_BYTES;
@@ -22,6 +22,8 @@ pub(super) struct Activated<S, F> {
     pub(super) settings: S,
     /// What is supervised.
     pub(super) fleet: F,
+    /// What an update has still to do.
+    pub(super) plan: Plan,
     /// Marks this daemon's runs.
     pub(super) token: String,
     /// Limits that programs get: 0 for files, 1 for processes; soft, hard.
@@ -43,7 +45,7 @@ impl Reactor {
     /// # Errors
     /// As memfd_create(2) and write(2); the fleet is in force all the same, but would be lost with the reactor.
     pub(super) fn activate(&mut self, fleet: FleetSpec, before: Option<&Header>) -> io::Result<()> {
-        let text = self.describe(&fleet)?;
+        let text = self.describe(&fleet, Plan::fresh(&fleet, before))?;
         drop(fleet);
         memory::trim();
         let activated: Activated<Settings, FleetSpec> = serde_json::from_slice(&text)?;
@@ -54,9 +56,10 @@ impl Reactor {
         self.store_as(&text)
     }
 
-    /// Writes the state file anew: groups came or went.
+    /// Writes the state file anew: groups came or went, or are to.
     pub(super) fn store_fleet(&mut self) {
-        let stored = self.describe(&self.core.fleet()).and_then(|text| self.store_as(&text));
+        let stored =
+            self.describe(&self.core.fleet(), self.core.plan()).and_then(|text| self.store_as(&text));
         if let Err(error) = stored {
             let text =
                 format!("cannot keep the new configuration: {error}; a death of the reactor would lose it");
@@ -80,13 +83,14 @@ impl Reactor {
         Ok(())
     }
 
-    fn describe(&self, fleet: &FleetSpec) -> io::Result<Vec<u8>> {
+    fn describe(&self, fleet: &FleetSpec, plan: Plan) -> io::Result<Vec<u8>> {
         let limit = |(limited, soft, hard): &(Limited, u64, u64)| {
             (u8::from(*limited == Limited::Processes), *soft, *hard)
         };
         let activated = Activated {
             settings: &self.settings,
             fleet,
+            plan,
             token: self.common.token.clone(),
             limits: self.common.limits.iter().map(limit).collect(),
             echo: self.echo,

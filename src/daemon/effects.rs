@@ -258,8 +258,11 @@ impl Reactor {
         }
     }
 
-    /// Writes the core's header when it changed.
+    /// Writes the core's header when it changed, and what an update has to do before any of it is done.
     pub(super) fn store_header(&mut self) {
+        if self.core.take_plan_change() {
+            self.store_fleet();
+        }
         let Some(header) = self.core.take_header() else { return };
         let Some(store) = &self.store else { return };
         let written =

@@ -9,7 +9,7 @@ use super::options::Options;
 use super::outcome;
 use super::reactor::Reactor;
 use super::store::Store;
-use crate::core::{Core, Input, KeptEvents, Snapshot};
+use crate::core::{Core, Input, KeptEvents, Plan, Snapshot};
 use crate::keeper::protocol::{Report, Request};
 use crate::logs::pool::Pool;
 use crate::model::spec::{FleetSpec, Settings};
@@ -51,7 +51,7 @@ pub(super) fn resume(
         Some(Ok(left)) => (Some(left.store), left.kept, left.in_doubt),
         Some(Err(_)) | None => (None, KeptEvents::default(), Vec::new()),
     };
-    reactor.core = restore_core(activated.fleet, &store, &header, kept);
+    reactor.core = restore_core(activated.fleet, &store, &header, (kept, activated.plan));
     reactor.store = Some(store);
     reactor.listeners.store = events;
     reactor.rebind_sockets(&mut handed);
@@ -70,7 +70,12 @@ fn options_again() -> Options {
     super::options::parse(words.get(1..).unwrap_or_default()).unwrap_or_default()
 }
 
-fn restore_core(fleet: FleetSpec, store: &Store, header: &[u8], mut kept: KeptEvents) -> Core {
+fn restore_core(
+    fleet: FleetSpec,
+    store: &Store,
+    header: &[u8],
+    (mut kept, plan): (KeptEvents, Plan),
+) -> Core {
     let Ok(header) = serde_json::from_slice(header) else { return Core::new(fleet) };
     // The slot of a process is its id.
     let decoded = |(slot, bytes): (usize, Vec<u8>)| {
@@ -78,7 +83,7 @@ fn restore_core(fleet: FleetSpec, store: &Store, header: &[u8], mut kept: KeptEv
     };
     let records = store.records().enumerate().filter_map(decoded).collect();
     kept.sort();
-    Core::restore(fleet, Snapshot::from_records(header, records, kept), clock::now())
+    Core::restore(fleet, Snapshot::from_records(header, records, kept).with_plan(plan), clock::now())
 }
 
 /// Takes over runs and their ends from the hand-over.

@@ -1,8 +1,8 @@
 //! `reread`, `update`, `add`, `remove` and `avail`: only what changed is touched.
 
 use super::account::Account;
-use crate::common::proc;
 use crate::common::wait::{self, LONG};
+use crate::common::{daemon, proc};
 
 const WEB: &str = "command=sleep 1000\nstartsecs=0";
 
@@ -124,5 +124,39 @@ fn groups_are_added_and_removed_by_name_and_by_update() {
     assert!(out.ends_with("db: removed process group\n"), "{out}");
     assert!(!proc::alive(db));
     assert_eq!(account.ok(&["status"]).lines().count(), 1);
+    account.shutdown();
+}
+
+#[test]
+fn an_update_goes_on_after_the_death_of_the_reactor() {
+    let account = Account::new("update-death");
+    account
+        .sandbox
+        .write("slow.sh", "trap 'touch told; sleep 2; exit 0' TERM; touch up; while :; do sleep 0.05; done");
+    let home = account.sandbox.path("");
+    let web = format!("directory={}\nstartsecs=0\ncommand=", home.display());
+    account.program("web", &format!("{web}bash slow.sh"));
+    account.program("db", "command=sleep 2000\nstartsecs=0");
+    account.start();
+    wait::until(LONG, "the program", || account.sandbox.path("up").exists().then_some(()));
+    let db = account.running("db");
+    account.program("web", &format!("{web}sleep 3000"));
+    let (reactor, keeper) = (account.reactor(), account.keeper());
+    let client = account.background(&["update"]);
+    wait::until(LONG, "the program to hear", || account.sandbox.path("told").exists().then_some(()));
+    proc::signal(reactor, nix::sys::signal::Signal::SIGKILL);
+    let told = client.wait_with_output().expect("our own child");
+    assert!(!told.status.success(), "nobody said that it is done: {told:?}");
+    let is_new = || daemon::reactor_of(keeper).filter(|pid| *pid != reactor);
+    wait::until(LONG, "another reactor", is_new);
+    wait::until(LONG, "the new program", || {
+        let pid = account.told(&["pid", "web"]).1.trim().parse().ok()?;
+        (proc::command_line(pid) == ["sleep", "3000"]).then_some(())
+    });
+    account.running("web");
+    assert_eq!(account.pid("db"), db);
+    assert_eq!(account.ok(&["reread"]), "No config updates to processes\n");
+    let said = account.ok(&["status"]);
+    assert!(said.lines().count() == 2 && said.matches("RUNNING").count() == 2, "{said}");
     account.shutdown();
 }

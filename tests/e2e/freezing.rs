@@ -92,7 +92,8 @@ fn an_end_before_startsecs_that_a_frozen_reactor_hears_of_after_them_is_a_failed
     if !ours("keeper and reactor") {
         return;
     }
-    let daemon = Daemon::start("late-news", "[program:brief]\ncommand=sleep 1.5\nstartsecs=3\nstartretries=9");
+    let daemon =
+        Daemon::start("late-news", "[program:brief]\ncommand=sleep 1.5\nstartsecs=3\nstartretries=9");
     let brief = daemon.pid_of("brief");
     let reactor = daemon.reactor();
     proc::signal(reactor, Signal::SIGSTOP);

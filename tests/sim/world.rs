@@ -1,5 +1,8 @@
 //! The simulated daemon: it carries out what the core decides on the imagined machine, and checks every step.
 
+#[path = "deaths.rs"]
+mod deaths;
+
 use super::check::Ledger;
 use super::fleet;
 use super::kernel::{Event, Kernel, MS, Mood, Order};
@@ -7,11 +10,11 @@ use super::rng::Rng;
 use super::talk::Mail;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use visor::core::{
-    Action, Actor, Core, Finish, Header, Input, Phase, ProcState, Request, RequestId, Snapshot, Stage, Step,
+    Action, Actor, Core, Finish, Header, Input, Phase, Plan, ProcState, Request, RequestId, Snapshot, Stage,
 };
 use visor::model::record::RECORD_SIZE_BYTES;
 use visor::model::spec::FleetSpec;
-use visor::model::{ProcessId, ProcessRecord, RunId, Signal, Time, Uid, WallTime};
+use visor::model::{ProcessId, RunId, Signal, Time, Uid, WallTime};
 
 /// Steps of a storm: enough for more restarts in a second than are allowed.
 const STORM_STEPS: usize = 200;
@@ -44,11 +47,15 @@ pub(crate) struct World {
     mail: Mail,
     /// Runs of listeners of which something is being told.
     in_doubt: BTreeSet<RunId>,
-    /// What was stored: header, configuration in force, records.
+    /// What was stored: header, configuration in force, what an update has to do, records.
     header: Header,
     fleet: FleetSpec,
+    plan: Plan,
     slots: BTreeMap<ProcessId, [u8; RECORD_SIZE_BYTES]>,
-    target: FleetSpec,
+    /// The last input had all of it stored.
+    is_stored_whole: bool,
+    /// The configuration that is or comes in force.
+    wanted: FleetSpec,
     next_request: u64,
     /// The reactor dies after so many actions.
     dies_after: Option<usize>,
@@ -75,9 +82,11 @@ impl World {
             ledger: Ledger::default(),
             mail: Mail::default(),
             in_doubt: BTreeSet::new(),
-            target: fleet.clone(),
+            wanted: fleet.clone(),
+            plan: Plan::fresh(&fleet, None),
             fleet,
             slots: BTreeMap::new(),
+            is_stored_whole: true,
             next_request: 0,
             dies_after: None,
             died: false,
@@ -143,7 +152,8 @@ impl World {
 
     fn check(&self) -> Result<(), String> {
         self.ledger.check(&self.core, &self.kernel, self.now)?;
-        self.mail.check(&self.core, self.now)
+        self.mail.check(&self.core, self.now)?;
+        self.check_fleet()
     }
 
     /// Lets the next thing happen, whatever it is.
@@ -211,23 +221,37 @@ impl World {
         let wall = WallTime(i64::try_from(self.now).unwrap_or(0) + self.wall_offset);
         self.ledger.told(&input, &self.core, self.now);
         self.in_doubt.extend(self.mail.told(&input, self.now));
+        let mut is_changed = matches!(input, Input::GroupRespecified(_));
         self.core.handle(Time(self.now), wall, input);
+        self.is_stored_whole = false;
+        if self.core.take_plan_change() {
+            self.store_whole();
+        }
         if let Some(header) = self.core.take_header() {
             self.header = header;
-            self.fleet = self.core.fleet();
         }
-        let mut done = 0;
-        while let Some(action) = self.core.poll_action() {
-            if self.dies_after.is_some_and(|count| done >= count) {
-                self.died = true;
+        // As the shell does: events and then states are stored before anything else is done.
+        let rank = |action: &Action| match action {
+            Action::KeepEvent(_) | Action::SettleEvent { .. } => 0,
+            Action::Persist(_) => 1,
+            _ => 2,
+        };
+        let mut actions: Vec<Action> = std::iter::from_fn(|| self.core.poll_action()).collect();
+        actions.sort_by_key(rank);
+        let dies_after = self.dies_after.take();
+        for (done, action) in actions.into_iter().enumerate() {
+            if dies_after.is_some_and(|count| done >= count) {
                 break;
             }
+            is_changed |= matches!(action, Action::GroupAdded(_) | Action::GroupRemoved(_));
             self.perform(action)?;
-            done += 1;
         }
-        self.died |= self.dies_after.take().is_some();
+        self.died |= dies_after.is_some();
         if !self.died {
             self.in_doubt.clear();
+            if is_changed {
+                self.store_whole();
+            }
         }
         Ok(())
     }
@@ -400,7 +424,7 @@ impl World {
         }
         self.give(Input::Tick)?;
         let target = fleet::change(&mut self.rng, &self.core.fleet(), self.twist.ticks);
-        self.target = target.clone();
+        self.wanted = target.clone();
         self.ledger.loading(&self.core, &target);
         self.give(Input::FleetLoaded(target.clone()))?;
         self.ledger.loaded();
@@ -422,97 +446,6 @@ impl World {
         self.note(|| "restored from a snapshot".to_owned());
         let again = self.core.snapshot();
         if again == snapshot { Ok(()) } else { Err(format!("restored {again:?}\nfrom {snapshot:?}")) }
-    }
-
-    /// Kills the reactor, now or in the middle of what it does next.
-    fn kill_reactor(&mut self) -> Result<(), String> {
-        self.dies_after = Some(self.rng.below(8) as usize);
-        self.note(|| "the reactor is about to be killed".to_owned());
-        self.advance()?;
-        self.dies_after = None;
-        self.died = true;
-        Ok(())
-    }
-
-    /// Kills the keeper: the reactor starts another one, and finds out by itself what has ended.
-    fn kill_keeper(&mut self) -> Result<(), String> {
-        if !self.twist.keeper_deaths {
-            return Ok(());
-        }
-        self.note(|| "the keeper is killed".to_owned());
-        // Patience counts from the decision: it may have ended while the question was on its way to this keeper.
-        let is_killed = |state: &ProcState| matches!(state, ProcState::Stopping { step: Step::Killed { .. }, .. });
-        let killed = self.core.processes().filter(|(_, process)| is_killed(process.state()));
-        self.kernel.asked.extend(killed.filter_map(|(_, process)| process.run()));
-        self.kernel.lose_keeper(|run| self.ledger.is_spawned(run));
-        self.forget_unowned()?;
-        for input in self.kernel.hand_over() {
-            self.give(input)?;
-        }
-        self.give(Input::HandedOver)
-    }
-
-    /// A new reactor begins with what was stored and what the keeper tells.
-    fn come_back(&mut self) -> Result<(), String> {
-        self.died = false;
-        self.finish = None;
-        let in_doubt = std::mem::take(&mut self.in_doubt);
-        self.note(|| "a new reactor begins".to_owned());
-        self.kernel.lose_reactor(self.now, &mut self.rng)?;
-        let decode = |(id, bytes): (&ProcessId, &[u8; RECORD_SIZE_BYTES])| {
-            ProcessRecord::decode(bytes).map(|record| (*id, record))
-        };
-        let records: Vec<_> = self.slots.iter().filter_map(decode).collect();
-        let text = serde_json::to_string(&self.header).map_err(|error| error.to_string())?;
-        let header: Header = serde_json::from_str(&text).map_err(|error| error.to_string())?;
-        self.core = Core::restore(
-            self.fleet.clone(),
-            Snapshot::from_records(header, records, self.mail.stored()),
-            Time(self.now),
-        );
-        self.ledger.restored(&self.core);
-        self.mail.restored(&self.core);
-        self.release_unowned()?;
-        for url in self.kernel.sockets.clone() {
-            self.give(Input::SocketOpened { url, result: Ok(()) })?;
-        }
-        for input in self.kernel.hand_over() {
-            self.give(input)?;
-        }
-        self.give(Input::HandedOver)?;
-        for run in in_doubt {
-            self.give(Input::Unheard { run })?;
-        }
-        if self.core.phase() == Phase::Running {
-            self.give(Input::FleetLoaded(self.target.clone()))?;
-        }
-        let ids: Vec<ProcessId> = self.core.processes().map(|(id, _)| id).collect();
-        for id in ids {
-            if let Some(record) = self.core.record(id) {
-                self.slots.insert(id, record.encode());
-            }
-        }
-        Ok(())
-    }
-
-    /// What was forgotten needs no release any more: the order to do so was lost with the keeper.
-    fn forget_unowned(&mut self) -> Result<(), String> {
-        let runs: Vec<RunId> = self.kernel.runs.keys().copied().collect();
-        for run in runs.into_iter().filter(|run| self.core.owner(*run).is_none()) {
-            if self.kernel.is_live(run) {
-                return Err(format!("nobody owns {run}, and it lives"));
-            }
-            self.kernel.runs.remove(&run);
-        }
-        Ok(())
-    }
-
-    /// Releases runs of which the restored core knows nothing: they are over, and were not yet forgotten.
-    fn release_unowned(&mut self) -> Result<(), String> {
-        for run in self.kernel.runs.keys().filter(|run| self.core.owner(**run).is_none()) {
-            self.ledger.released(*run);
-        }
-        self.forget_unowned()
     }
 
     fn give_stale(&mut self) -> Result<(), String> {
@@ -545,27 +478,16 @@ impl World {
         self.ledger.finished(&self.core, &self.kernel)?;
         self.kernel.forget_all();
         let fleet = fleet::change(&mut self.rng, &self.core.fleet(), self.twist.ticks);
-        self.core = Core::new_after(fleet.clone(), &self.core.header());
-        self.header = self.core.header();
-        self.target = fleet.clone();
-        self.fleet = fleet;
+        let before = self.core.header();
+        self.core = Core::new_after(fleet.clone(), &before);
+        self.store_whole();
+        if self.plan != Plan::fresh(&fleet, Some(&before)) {
+            return Err(format!("a fresh plan is {:?}", self.plan));
+        }
+        self.wanted = fleet;
         self.ledger.restored(&self.core);
         self.mail.restored(&self.core);
         self.give(Input::Boot)
-    }
-
-    /// What is stored is what the core would store now.
-    fn check_stored(&mut self) -> Result<(), String> {
-        let Some(id) = self.some_process() else { return Ok(()) };
-        let Some(record) = self.core.record(id) else { return Ok(()) };
-        let stored = self.slots.get(&id).and_then(|bytes| ProcessRecord::decode(bytes));
-        // The slot of a process that never did anything may be empty, or another's.
-        let stored = stored.filter(|stored| stored.serial == record.serial);
-        let is_idle = record.run == RunId(0) && stored.is_none() && !record.wanted;
-        if is_idle || stored.as_ref() == Some(&record) {
-            return Ok(());
-        }
-        Err(format!("{id} is stored as {stored:?}\nbut is {record:?}"))
     }
 
     /// Ends the daemon, and returns an error when that takes longer than the programs' patience allows.

@@ -47,7 +47,7 @@ fn codes_are_those_of_a_shell_and_a_failure_is_never_0() {
         (ExitStatus::Unknown, 1),
     ] {
         let mut bench = running(Essential::Daemon, |spec| spec.autorestart = AutoRestart::False);
-        bench.give(Input::Exited { run: bench.run(WEB), status });
+        bench.give(Input::Exited { run: bench.run(WEB), status, at: bench.now });
         assert_eq!((ends(&bench), bench.core.exit_code()), (true, code));
     }
     let mut bench = Bench::one(|spec| {

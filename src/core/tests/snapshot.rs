@@ -1,10 +1,11 @@
 //! Rules of `snapshot.rs`: what comes back, from a whole snapshot and from what was stored on the way.
 
 use crate::core::fleet::RUN_BLOCK;
-use crate::core::testing::{Bench, WEB};
-use crate::core::{Core, Header, Input, KeptEvents, Reply, Snapshot};
-use crate::model::spec::FleetSpec;
-use crate::model::{ExitStatus, Pid, ProcessRecord, Signal, State, WallTime};
+use crate::core::testing::{Bench, WEB, group, program};
+use crate::core::{Core, Header, Input, KeptEvents, Plan, Reply, Request, Snapshot};
+use crate::model::spec::{FleetSpec, ProcessSpec};
+use crate::model::{ExitStatus, Pid, ProcessId, ProcessRecord, Signal, State, WallTime};
+use std::sync::Arc;
 
 /// Replaces the core by what is restored from its header and records, as after a `kill -9` of the reactor.
 fn lose_reactor(bench: &mut Bench) {
@@ -184,6 +185,77 @@ fn a_stop_signal_that_may_be_lost_is_sent_again_with_all_patience() {
         bench.give(Input::HandedOver);
         assert_eq!(bench.effects(), [""; 0], "who got SIGKILL gets it again in time");
     }
+}
+
+/// Replaces the core by what is restored from all that is stored, whatever is there by now.
+fn lose_reactor_in_an_update(bench: &mut Bench) {
+    let ids = bench.core.processes().map(|(id, _)| id);
+    let records = ids.filter_map(|id| Some((id, bench.core.record(id)?))).collect();
+    let plan = serde_json::from_str(&serde_json::to_string(&bench.core.plan()).unwrap()).unwrap();
+    let snapshot =
+        Snapshot::from_records(bench.core.header(), records, KeptEvents::default()).with_plan(plan);
+    bench.core = Core::restore(bench.core.fleet(), snapshot, bench.now);
+}
+
+fn with_startsecs(startsecs: i64) -> FleetSpec {
+    let of = |name: &str| ProcessSpec { startsecs, ..program(name) };
+    FleetSpec { groups: vec![group("web", 999, vec![of("web"), of("db")])] }
+}
+
+#[test]
+fn an_update_goes_on_with_what_people_wanted() {
+    let mut bench = Bench::fleet(with_startsecs(1).groups);
+    let db = ProcessId(1);
+    bench.spawned_of(WEB);
+    bench.spawned_of(db);
+    bench.pass_ms(1000);
+    bench.ask(Request::Stop { process: db, wait: false });
+    bench.exit_of(db, 0);
+    bench.give(Input::Swept { run: bench.run(db), left: 0 });
+    assert!(!bench.core.take_plan_change());
+    bench.give(Input::FleetLoaded(with_startsecs(5)));
+    assert!(bench.core.take_plan_change(), "stored before anybody is stopped");
+    bench.give(Input::FleetLoaded(with_startsecs(5)));
+    assert!(!bench.core.take_plan_change(), "once");
+    lose_reactor_in_an_update(&mut bench);
+    bench.give(Input::HandedOver);
+    bench.exit(0);
+    bench.swept(0);
+    assert_eq!(bench.core.fleet(), with_startsecs(5));
+    assert_eq!((bench.state(), bench.state_of(db)), (State::Starting, State::Stopped));
+    assert_eq!(bench.core.plan().target, None, "it is done");
+}
+
+#[test]
+fn a_group_that_only_the_header_knows_is_added_again() {
+    let mut bench = Bench::fleet(with_startsecs(1).groups);
+    bench.ask_stop(false);
+    bench.ask(Request::Stop { process: ProcessId(1), wait: false });
+    bench.give(Input::FleetLoaded(with_startsecs(5)));
+    // It was replaced at once; what the state file says is still of before.
+    let plan = Plan { target: Some(with_startsecs(5)), ..Plan::fresh(&with_startsecs(1), None) };
+    let snapshot =
+        Snapshot::from_records(bench.core.header(), Vec::new(), KeptEvents::default()).with_plan(plan);
+    bench.core = Core::restore(with_startsecs(1), snapshot, bench.now);
+    bench.give(Input::HandedOver);
+    assert_eq!(bench.core.fleet(), with_startsecs(5));
+}
+
+#[test]
+fn what_changes_live_during_an_update_is_not_undone_by_it() {
+    let mut bench = Bench::one(|_| {});
+    bench.up();
+    let mut target = with_startsecs(5);
+    bench.give(Input::FleetLoaded(target.clone()));
+    assert!(bench.core.take_plan_change());
+    target.groups[0].processes.truncate(1);
+    bench.give(Input::FleetLoaded(target.clone()));
+    target.groups[0].processes = vec![Arc::new(ProcessSpec { stopwaitsecs: 77, ..program("web") })];
+    bench.give(Input::GroupRespecified(target.groups[0].clone()));
+    assert!(bench.core.take_plan_change());
+    bench.exit(0);
+    bench.swept(0);
+    assert_eq!(bench.core.fleet(), target);
 }
 
 /// Gives an input of which the reactor stores the header alone, and then dies.
