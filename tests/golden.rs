@@ -49,6 +49,7 @@ const STATES: &[Row] = &[
     ("BACKOFF, for want of processes", || Bench::booted().told(prepared).told(no_processes)),
     ("STOPPING, child not spawned yet", || Bench::booted().told(prepared).then(stop)),
     ("STOPPING, asked", || Bench::booted().running().then(stop)),
+    ("STOPPING, to be restarted", || Bench::booted().running().then(restart)),
     ("STOPPING, killed", || Bench::booted().running().then(stop).at_deadline()),
     ("STOPPING, sweeping", || Bench::booted().running().then(stop).told(exited(0))),
     ("STOPPING, sweep killed", || Bench::booted().running().then(stop).told(exited(0)).at_deadline()),
@@ -92,6 +93,10 @@ fn request(request: Request) -> Input {
 
 fn start() -> Input {
     request(Request::Start { process: bench::WEB, wait: true })
+}
+
+fn restart() -> Input {
+    request(Request::Restart { process: bench::WEB, wait: true })
 }
 
 fn stop() -> Input {

@@ -103,7 +103,7 @@ impl Core {
             let Some(process) = self.table.get(id) else { continue };
             let is_running = process.state().shown().is_running();
             let is_by_hand = matches!(process.actor, Actor::Client(_));
-            if is_running || (process.desired == Desired::Down && is_by_hand) {
+            if is_running || process.is_restarting() || (process.desired == Desired::Down && is_by_hand) {
                 let key = (group.spec.name.clone(), process.spec.name.clone());
                 self.wishes.insert(key, process.desired);
             }

@@ -189,6 +189,14 @@ pub enum Request {
         /// Answer only when it is down.
         wait: bool,
     },
+    /// Stop a process where that is needed, and start it: answered as a start. The wish outlives who asked, and a
+    /// stop in between beats it.
+    Restart {
+        /// Which.
+        process: ProcessId,
+        /// Answer only when it is known how it went.
+        wait: bool,
+    },
     /// Send a signal to the main process.
     Signal {
         /// Which.

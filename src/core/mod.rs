@@ -30,6 +30,9 @@
 //!   STARTING, RUNNING --stop--> STOPPING: Unspawned, Asked -> Killed --exit--> Sweeping --> STOPPED
 //! ```
 //!
+//! A restart is a stop of a process that is wanted up: the wish is stored with the process, and STOPPED is followed
+//! by STARTING.
+//!
 //! `Checking` exists only for starts that a client asked for: a command that is not there is refused before
 //! anything changes. `Queued` bounds how many starts are in flight, in the order in which they were asked for.
 //! `Sweeping` is the rest of a stop, after the main process ended: what is left of its tree gets SIGTERM, and

@@ -12,7 +12,7 @@ use super::input::Actor;
 use super::request::Waiter;
 use super::state::ProcState;
 use crate::model::spec::ProcessSpec;
-use crate::model::{ExitStatus, ProcessId, RunId, WallTime};
+use crate::model::{ExitStatus, ProcessId, RunId, State, WallTime};
 use std::sync::Arc;
 
 /// What is wanted of a process, apart from what it is.
@@ -113,14 +113,21 @@ impl Process {
 
     /// Whether a stop request does something: it is up, on its way up, or due to be started again. Wider than
     /// [`State::is_running`](crate::model::State::is_running) by the moment between an exit and its automatic restart,
-    /// and by a stop that is part of one.
+    /// and by a stop that is part of a restart.
     #[must_use]
     pub fn is_stoppable(&self) -> bool {
         match &self.state {
             ProcState::Checking { .. } | ProcState::Exited { again: Some(_), .. } => true,
-            ProcState::Stopping { .. } | ProcState::Sweeping { .. } => self.desired == Desired::Up,
+            ProcState::Stopping { .. } | ProcState::Sweeping { .. } => self.is_restarting(),
             state => state.shown().is_running(),
         }
+    }
+
+    /// Whether it is down for a moment only, or on its way there: it is wanted up.
+    #[must_use]
+    pub fn is_restarting(&self) -> bool {
+        let is_down = matches!(self.state.shown(), State::Stopping | State::Stopped);
+        is_down && self.desired == Desired::Up
     }
 
     /// Whether the whole tree is ours to clean up: `kill_mode=mixed`, which an explicit `stopasgroup` or

@@ -7,7 +7,7 @@ use super::Core;
 use super::action::{Action, Finish, Reply, Scope};
 use super::input::{Actor, Request, RequestId, SpawnError};
 use super::lines;
-use super::process::Process;
+use super::process::{Desired, Process};
 use super::state::{ProcState, Rest, Stage};
 use crate::model::{ProcessId, Signal, State};
 use serde::{Deserialize, Serialize};
@@ -44,6 +44,7 @@ impl Core {
             }
             Request::Start { process, .. }
             | Request::Stop { process, .. }
+            | Request::Restart { process, .. }
             | Request::Signal { process, .. } => process,
         };
         let known = self.table.get(&process);
@@ -56,6 +57,7 @@ impl Core {
                 self.start_requested(process, Waiter { id, actor, awaited });
             }
             Request::Stop { wait, .. } => self.stop_requested(process, id, actor, wait),
+            Request::Restart { wait, .. } => self.restart_requested(process, id, actor, wait),
             Request::Signal { signal, .. } => self.signal_requested(process, id, signal),
             Request::Shutdown | Request::Reload => {}
         }
@@ -113,6 +115,33 @@ impl Core {
             self.log(line);
         }
         self.settle(id);
+    }
+
+    /// Restarts a process: it is wanted up while it stops, and `enter_stopped` sees to the rest.
+    fn restart_requested(&mut self, id: ProcessId, request: RequestId, actor: Actor, wait: bool) {
+        let Some(process) = self.table.get(&id) else { return };
+        let is_down = match process.state() {
+            ProcState::Checking { .. } => true,
+            state => state.shown() != State::Stopping && !process.is_stoppable(),
+        };
+        let waiter =
+            Waiter { id: request, actor, awaited: if wait { Awaited::Running } else { Awaited::Spawned } };
+        if is_down {
+            return self.start_requested(id, waiter);
+        }
+        self.stop(id, actor, "restart requested");
+        self.want(id, Desired::Up);
+        let Some(process) = self.table.get_mut(&id) else { return };
+        let is_down = process.state().shown().is_stopped();
+        process.actor = actor;
+        if wait || is_down {
+            process.waiters.push(waiter);
+        } else {
+            self.reply(request, Reply::Done);
+        }
+        if is_down {
+            self.start(id, actor, "restart requested");
+        }
     }
 
     fn signal_requested(&mut self, id: ProcessId, request: RequestId, signal: Signal) {
@@ -187,7 +216,7 @@ fn answer(process: &Process, awaited: Awaited) -> Option<Reply> {
     match (awaited, state.shown()) {
         (Awaited::Down, State::Unknown) => Some(Reply::Failed(process.cause.clone())),
         (Awaited::Down, shown) => shown.is_stopped().then_some(Reply::Done),
-        _ if matches!(state, ProcState::Checking { .. }) => None,
+        _ if matches!(state, ProcState::Checking { .. }) || process.is_restarting() => None,
         (_, State::Running) => Some(Reply::Done),
         (Awaited::Spawned, State::Starting) => {
             matches!(state, ProcState::Starting { stage: Stage::Up, .. }).then_some(Reply::Done)

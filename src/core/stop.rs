@@ -40,7 +40,8 @@ impl Core {
                     self.set_state(id, ProcState::Stopped, actor, cause);
                 }
             },
-            _ => {}
+            // It was to be restarted, and is not.
+            _ => self.settle(id),
         }
     }
 
@@ -88,11 +89,12 @@ impl Core {
         let Some(process) = self.table.get_mut(&id) else { return };
         process.attempt = 0;
         let cause = process.exit.map_or_else(|| "never spawned".to_owned(), |status| status.to_string());
-        let is_restart = process.desired == Desired::Up;
+        let is_wanted = process.desired == Desired::Up;
         self.set_state(id, ProcState::Stopped, actor, &cause);
-        // Nobody wanted it down: the stop was the first half of a restart.
-        if is_restart {
-            self.start(id, Actor::Policy, "restart");
+        // The stop was the first half of a restart.
+        if is_wanted {
+            let cause = if actor == Actor::Policy { "restart" } else { "restart requested" };
+            self.start(id, actor, cause);
         }
     }
 

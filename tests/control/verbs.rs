@@ -436,3 +436,56 @@ fn ctrl_c_in_a_command_that_waits_cancels_nothing() {
     assert!(account.running("slow") > 0);
     account.shutdown();
 }
+
+/// A program that takes five seconds to end.
+fn slow(account: &Account) -> i32 {
+    account.sandbox.write("slow.sh", "trap 'sleep 5; exit 0' TERM; touch up; while :; do sleep 0.05; done");
+    let home = account.sandbox.path("");
+    account.program("slow", &format!("directory={}\ncommand=bash slow.sh\nstartsecs=0", home.display()));
+    account.start();
+    let up = account.sandbox.path("up");
+    wait::until(LONG, "the program", || up.exists().then_some(()));
+    std::fs::remove_file(up).expect("our own file");
+    account.running("slow")
+}
+
+/// Waits until the program runs that took the place of another.
+fn next_of(account: &Account, before: i32) -> i32 {
+    wait::until(LONG, "the next run", || {
+        let pid = account.told(&["pid", "slow"]).1.trim().parse().ok()?;
+        (![0, before].contains(&pid)).then_some(pid)
+    })
+}
+
+#[test]
+fn a_restart_is_brought_to_its_end_whoever_goes_meanwhile() {
+    let account = Account::new("restart");
+    let first = slow(&account);
+    // Its time is over before the program has ended.
+    assert_eq!(account.told(&["restart", "--timeout", "1s", "slow"]).0, 6);
+    assert!(proc::alive(first));
+    let second = next_of(&account, first);
+    wait::until(LONG, "the trap", || account.sandbox.path("up").exists().then_some(()));
+    assert_eq!(account.ok(&["restart", "--no-wait", "slow"]), "slow: restarted\n");
+    assert!(proc::alive(second), "nobody waited for its end");
+    assert_eq!(json(&account, &["status", "--json", "slow"])["processes"][0]["wanted"], true);
+    proc::signal(account.reactor(), Signal::SIGKILL);
+    let third = next_of(&account, second);
+    assert!(!proc::alive(second) && proc::alive(third));
+    account.shutdown();
+}
+
+#[test]
+fn a_stop_beats_a_restart_that_is_under_way() {
+    let account = Account::new("beaten");
+    let first = slow(&account);
+    account.ok(&["restart", "--no-wait", "slow"]);
+    assert_eq!(account.ok(&["stop", "slow"]), "slow: stopped\n");
+    assert!(!proc::alive(first));
+    let status = json(&account, &["status", "--json", "slow"]);
+    assert_eq!(
+        (&status["processes"][0]["state"], &status["processes"][0]["wanted"]),
+        (&"STOPPED".into(), &false.into())
+    );
+    account.shutdown();
+}

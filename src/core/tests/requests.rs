@@ -1,6 +1,6 @@
 //! Rules of `request.rs`: supervisord's answers by state, and that everybody gets one.
 
-use crate::core::testing::{Bench, WEB};
+use crate::core::testing::{BOB, Bench, WEB};
 use crate::core::{Input, Reply, Request, SpawnError};
 use crate::model::{Signal, State};
 
@@ -133,4 +133,74 @@ fn nobody_is_served_while_the_daemon_ends() {
     assert_eq!(bench.ask(Request::Shutdown), Some(Reply::Done));
     assert_eq!(bench.ask_start(true), Some(Reply::ShuttingDown));
     assert_eq!(bench.ask(Request::Reload), Some(Reply::ShuttingDown));
+}
+
+fn restart(wait: bool) -> Request {
+    Request::Restart { process: WEB, wait }
+}
+
+#[test]
+fn a_restart_stops_and_starts_and_is_answered_as_a_start() {
+    let mut bench = Bench::one(|_| {});
+    bench.up();
+    assert_eq!(bench.ask(restart(true)), None);
+    assert_eq!((bench.state(), bench.effects()), (State::Stopping, vec!["SIGTERM".to_owned()]));
+    bench.exit(0);
+    bench.swept(0);
+    assert_eq!(bench.changes(), [(State::Stopping, State::Stopped), (State::Stopped, State::Starting)]);
+    assert_eq!(bench.effects(), ["forget", "prepare"]);
+    let view = bench.core.view(WEB).unwrap();
+    assert_eq!((view.cause.as_str(), view.actor), ("restart requested", BOB));
+    bench.spawned();
+    bench.pass_ms(1000);
+    assert_eq!(bench.replies(), [(1, Reply::Done)]);
+}
+
+#[test]
+fn a_restart_that_does_not_wait_is_answered_at_once() {
+    let mut bench = Bench::one(|_| {});
+    bench.up();
+    assert_eq!(bench.ask(restart(false)), Some(Reply::Done));
+    bench.exit(0);
+    bench.swept(0);
+    bench.up();
+}
+
+#[test]
+fn a_restart_of_what_does_not_run_is_a_start() {
+    let mut bench = stopped();
+    assert_eq!(bench.ask(restart(true)), None);
+    let error = SpawnError::NotFound("nope".to_owned());
+    bench.give(Input::Prepared { run: bench.run(WEB), result: Err(error.clone()) });
+    assert_eq!((bench.replies(), bench.state()), (vec![(1, Reply::Refused(error))], State::Stopped));
+    // What has not come up yet begins anew at once.
+    let mut bench = Bench::one(|_| {});
+    let first = bench.run(WEB);
+    assert_eq!(bench.ask(restart(false)), None);
+    assert_eq!(bench.effects(), ["forget", "prepare"]);
+    assert!(bench.run(WEB) > first);
+    bench.spawned();
+    assert_eq!(bench.replies(), [(1, Reply::Done)]);
+}
+
+#[test]
+fn a_stop_beats_a_restart_and_a_restart_a_stop_before_it() {
+    let mut bench = Bench::one(|_| {});
+    bench.up();
+    assert_eq!(bench.ask(restart(true)), None);
+    assert_eq!(bench.ask_stop(true), None);
+    assert_eq!((bench.replies(), bench.effects()), (vec![(1, Reply::AbnormalTermination)], vec![]));
+    assert_eq!(bench.ask_stop(false), Some(Reply::NotRunning));
+    assert_eq!(bench.ask(restart(false)), Some(Reply::Done));
+    assert_eq!(bench.ask_stop(false), Some(Reply::Done));
+    bench.exit(0);
+    bench.swept(0);
+    assert_eq!((bench.replies(), bench.state()), (vec![(2, Reply::Done)], State::Stopped));
+    bench.ask_start(false);
+    bench.up();
+    bench.ask_stop(false);
+    assert_eq!(bench.ask(restart(false)), Some(Reply::Done));
+    bench.exit(0);
+    bench.swept(0);
+    assert_eq!(bench.state(), State::Starting);
 }

@@ -291,3 +291,25 @@ fn an_end_of_which_only_the_header_was_stored_calls_everything_off() {
     bench.give(Input::HandedOver);
     assert_eq!((bench.state(), bench.effects()), (State::Fatal, vec!["Exit".to_owned()]));
 }
+
+#[test]
+fn a_restart_goes_on_and_a_group_that_is_replaced_meanwhile_comes_up() {
+    let mut bench = Bench::one(|spec| spec.autostart = false);
+    bench.ask_start(false);
+    bench.up();
+    bench.ask(Request::Restart { process: WEB, wait: true });
+    lose_reactor(&mut bench);
+    bench.give(Input::HandedOver);
+    bench.exit(0);
+    bench.swept(0);
+    bench.up();
+    bench.ask(Request::Restart { process: WEB, wait: false });
+    let spec = ProcessSpec { autostart: false, startsecs: 7, ..program("web") };
+    bench.give(Input::FleetLoaded(FleetSpec { groups: vec![group("web", 999, vec![spec])] }));
+    bench.exit(0);
+    bench.swept(0);
+    assert_eq!(
+        (bench.state(), bench.effects()),
+        (State::Starting, vec!["forget".to_owned(), "prepare".to_owned()])
+    );
+}

@@ -38,13 +38,10 @@ enum Asker {
     Call { call: CallId, named: Option<String>, outcomes: Vec<Outcome> },
 }
 
-/// A question to the core, and what follows its answer.
+/// A question to the core.
 struct Ask {
     job: JobId,
-    actor: Actor,
     process: ProcessId,
-    /// After a stop: start it again, waiting for the outcome or not.
-    then_start: Option<bool>,
 }
 
 /// Somebody who waits for a process.
@@ -236,22 +233,14 @@ impl Reactor {
             if !by_name && !self.is_eligible(process, verb) {
                 continue;
             }
-            let then_start = match verb {
-                Verb::Restart { wait } => Some(wait),
-                _ => None,
-            };
             let request = match verb {
                 Verb::Start { wait } => core::Request::Start { process, wait },
                 Verb::Stop { wait } => core::Request::Stop { process, wait },
-                Verb::Restart { wait } if !self.is_stoppable(process) => {
-                    core::Request::Start { process, wait }
-                }
-                Verb::Restart { .. } => core::Request::Stop { process, wait: true },
+                Verb::Restart { wait } => core::Request::Restart { process, wait },
                 Verb::Signal(signal) => core::Request::Signal { process, signal },
             };
-            let then_start = then_start.filter(|_| matches!(request, core::Request::Stop { .. }));
             let id = self.ask(actor, request);
-            self.jobs.asks.insert(id, Ask { job, actor, process, then_start });
+            self.jobs.asks.insert(id, Ask { job, process });
             if let Some(job) = self.jobs.jobs.get_mut(&job) {
                 job.open += 1;
             }
@@ -334,14 +323,7 @@ impl Reactor {
     /// Takes in an answer of the core.
     pub(in crate::daemon) fn take_reply(&mut self, id: RequestId, reply: &Reply) {
         let Some(ask) = self.jobs.asks.remove(&id) else { return };
-        if let (Some(wait), Reply::Done | Reply::NotRunning) = (ask.then_start, reply) {
-            // It is started again though nobody may wait for it any more.
-            let is_awaited = self.jobs.jobs.contains_key(&ask.job);
-            let start = core::Request::Start { process: ask.process, wait: wait && is_awaited };
-            let again = self.ask(ask.actor, start);
-            if is_awaited {
-                self.jobs.asks.insert(again, Ask { then_start: None, ..ask });
-            }
+        if !self.jobs.jobs.contains_key(&ask.job) {
             return;
         }
         self.add_result(ask.job, ask.process, &Came::Reply(reply));
