@@ -130,8 +130,12 @@ pub enum Finish {
 /// A change of state, with what `why` and `history` need to tell it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Transition {
-    /// Which process.
+    /// Which process; it may be gone by now, and its id another's.
     pub process: ProcessId,
+    /// Name of its group.
+    pub group: String,
+    /// Its name.
+    pub name: String,
     /// The state before.
     pub from: State,
     /// The state now.

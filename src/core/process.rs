@@ -160,6 +160,8 @@ impl Core {
             let run = next.run().or(old.about()).or(next.about());
             change = Some(Transition {
                 process: id,
+                group: process.spec.group.clone(),
+                name: process.spec.name.clone(),
                 from,
                 to,
                 run: run.map_or(RunId(0), |run| run.id),

@@ -7,6 +7,7 @@ use super::reactor::{Job, LAST_OUTPUT_MAX, Reactor};
 use super::runs::{CHANNELS, Channel};
 use super::shared_sockets::key_of;
 use super::sweep::{Sweeper, Target};
+use crate::api::names;
 use crate::core::{Action, Finish, Input, Scope, SpawnError, Transition};
 use crate::keeper::protocol::{Request, Streams, Whom};
 use crate::logs::sink::StreamId;
@@ -234,17 +235,19 @@ impl Reactor {
 
     fn group_went(&mut self, group: &str) {
         self.log(Level::Trace, &format!("group {group} is gone"));
+        self.drop_watches(group);
         self.afterwards.changed_groups.push((group.to_owned(), false));
     }
 
     fn publish(&mut self, transition: &Transition) {
         self.tell_transition(transition);
+        self.check_watches(transition.process, transition.to);
         if !self.activity.wants(Level::Trace) {
             return;
         }
-        let Some(spec) = self.spec(transition.process) else { return };
         let (from, to) = (transition.from.name(), transition.to.name());
-        let text = format!("{}: {from} -> {to} ({})", spec.namespec(), transition.cause);
+        let name = names::join(&transition.group, &transition.name);
+        let text = format!("{name}: {from} -> {to} ({})", transition.cause);
         self.log(Level::Trace, &text);
     }
 

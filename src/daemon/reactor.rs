@@ -339,7 +339,11 @@ impl Reactor {
         changed.iter().copied().map(Action::Persist).for_each(|action| self.perform(action));
         rest.into_iter().for_each(|action| self.perform(action));
         // Not all that is waited for shows as another state: that no restart follows any more does not.
-        changed.into_iter().for_each(|process| self.check_watches(process));
+        for process in changed {
+            if let Some(state) = self.core.process(process).map(|process| process.state().shown()) {
+                self.check_watches(process, state);
+            }
+        }
     }
 
     /// Counts left-overs again where nobody tells of their ends.

@@ -1,8 +1,10 @@
 //! `reread`, `update`, `add`, `remove` and `avail`: only what changed is touched.
 
 use super::account::Account;
+use super::raw;
 use crate::common::wait::{self, LONG};
 use crate::common::{daemon, proc};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 
 const WEB: &str = "command=sleep 1000\nstartsecs=0";
 
@@ -158,5 +160,30 @@ fn an_update_goes_on_after_the_death_of_the_reactor() {
     assert_eq!(account.ok(&["reread"]), "No config updates to processes\n");
     let said = account.ok(&["status"]);
     assert!(said.lines().count() == 2 && said.matches("RUNNING").count() == 2, "{said}");
+    account.shutdown();
+}
+
+#[test]
+fn the_last_change_of_what_is_removed_is_told_and_ends_every_wait_for_it() {
+    let account = started("removed");
+    let mut events = BufReader::new(raw::stream(&account.socket(), "/v1/events")).lines();
+    let mut waiting = raw::connect(&account.socket());
+    let body = r#"{"names":["web"],"until":"exited"}"#;
+    let head =
+        format!("POST /v1/wait HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}", body.len());
+    waiting.write_all(format!("{head}\r\n\r\n{body}").as_bytes()).expect("the daemon reads");
+    account.remove_file("web");
+    account.ok(&["update"]);
+    let mut reply = String::new();
+    waiting.read_to_string(&mut reply).expect("an answer");
+    assert!(reply.contains("\"namespec\":\"web\",\"status\":\"done\""), "{reply}");
+    let mut serials = Vec::new();
+    let last = events.find_map(|line| {
+        let line = line.expect("the daemon goes on");
+        serials.extend(line.strip_prefix("id: ").and_then(|serial| serial.parse::<u64>().ok()));
+        (line.contains("\"web\"") && line.contains("\"STOPPED\"")).then_some(line)
+    });
+    assert!(last.is_some_and(|line| line.contains("\"from\":\"STOPPING\"")));
+    assert!(serials.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{serials:?}");
     account.shutdown();
 }

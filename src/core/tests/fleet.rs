@@ -67,6 +67,11 @@ fn a_group_that_changed_is_replaced() {
     assert_eq!(bench.effects(), [""; 0], "asked once");
     bench.exit_of(WEB, 0);
     assert_eq!(groups(&bench), ["-a", "+a"]);
+    let change = bench.actions.iter().find_map(|action| match action {
+        Action::Publish(change) => Some((change.group.as_str(), change.name.as_str(), change.to)),
+        _ => None,
+    });
+    assert_eq!(change, Some(("a", "a", State::Stopped)), "told though it is gone by now");
     let id = bench.core.find("a", "a").unwrap();
     assert_eq!(bench.core.process(id).unwrap().spec().startsecs, 5);
     assert_eq!((bench.state_of(id), id), (State::Starting, WEB), "its id is used again");

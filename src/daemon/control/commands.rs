@@ -4,7 +4,7 @@ use super::ClientId;
 use super::route::body;
 use super::rpc::{self, CallId, Outcome};
 use crate::api::http::Request;
-use crate::api::names::Namespec;
+use crate::api::names::{self, Namespec};
 use crate::api::v1::{self, ErrorCode, ErrorReply, ProcessResult, ResultStatus, Until};
 use crate::api::xmlrpc::{Code, Fault};
 use crate::core::{self, Actor, Input, Reply, RequestId};
@@ -26,6 +26,8 @@ struct JobId(u64);
 struct Job {
     asker: Asker,
     actor: Actor,
+    /// Group and name of its processes: one may be gone before its result is there, and its id another's.
+    names: BTreeMap<ProcessId, (String, String)>,
     open: usize,
     deadline: Option<Time>,
 }
@@ -47,6 +49,7 @@ struct Ask {
 /// Somebody who waits for a process.
 struct Watch {
     job: JobId,
+    group: String,
     until: Until,
 }
 
@@ -73,16 +76,15 @@ impl Jobs {
     fn begin(&mut self, asker: Asker, actor: Actor, timeout_ms: Option<u64>) -> JobId {
         self.next += 1;
         let deadline = timeout_ms.map(|ms| clock::now().after(Duration::from_millis(ms)));
-        self.jobs.insert(JobId(self.next), Job { asker, actor, open: 0, deadline });
+        self.jobs.insert(JobId(self.next), Job { asker, actor, names: BTreeMap::new(), open: 0, deadline });
         JobId(self.next)
     }
 
-    /// Forgets what a job waits for, and returns the processes. What it began goes on: a start that follows a stop
-    /// is not forgotten.
+    /// Forgets what a job waits for, and returns the processes. What it began goes on.
     fn give_up(&mut self, job: JobId) -> Vec<ProcessId> {
         let mut rest: Vec<ProcessId> =
             self.asks.values().filter(|ask| ask.job == job).map(|ask| ask.process).collect();
-        self.asks.retain(|_, ask| ask.job != job || ask.then_start.is_some());
+        self.asks.retain(|_, ask| ask.job != job);
         for (process, watches) in &mut self.watches {
             rest.extend(watches.extract_if(.., |watch| watch.job == job).map(|_| *process));
         }
@@ -149,7 +151,7 @@ impl Reactor {
 
     /// Removes the log files of processes for a call.
     pub(super) fn clear_for(&mut self, call: CallId, named: Option<&str>, processes: Vec<ProcessId>) {
-        let job = self.begin_for(call, named);
+        let job = self.begin_for(call, named, &processes);
         let everything = processes.into_iter().map(|process| (process, false)).collect();
         let sorted = self.in_order(everything, Verb::Start { wait: false });
         self.clear_logs(job, sorted.into_iter().map(|(process, _)| process));
@@ -216,15 +218,17 @@ impl Reactor {
         processes: Vec<ProcessId>,
         verb: Verb,
     ) {
-        let job = self.begin_for(call, named);
+        let job = self.begin_for(call, named, &processes);
         let chosen = processes.into_iter().map(|process| (process, named.is_some())).collect();
         self.ask_each(job, chosen, verb);
     }
 
-    fn begin_for(&mut self, call: CallId, named: Option<&str>) -> JobId {
+    fn begin_for(&mut self, call: CallId, named: Option<&str>, processes: &[ProcessId]) -> JobId {
         let actor = self.actor_of(call);
         let asker = Asker::Call { call, named: named.map(str::to_owned), outcomes: Vec::new() };
-        self.jobs.begin(asker, actor, None)
+        let job = self.jobs.begin(asker, actor, None);
+        self.note_names(job, processes.iter().copied());
+        job
     }
 
     fn ask_each(&mut self, job: JobId, chosen: Vec<(ProcessId, bool)>, verb: Verb) {
@@ -271,7 +275,19 @@ impl Reactor {
         }
         let chosen = found.processes;
         let actor = self.actor(client);
-        Ok((self.jobs.begin(Asker::Json { client, results }, actor, timeout_ms), chosen))
+        let job = self.jobs.begin(Asker::Json { client, results }, actor, timeout_ms);
+        self.note_names(job, chosen.iter().map(|(process, _)| *process));
+        Ok((job, chosen))
+    }
+
+    fn note_names(&mut self, job: JobId, processes: impl Iterator<Item = ProcessId>) {
+        let spec = |id: ProcessId| Some((id, self.core.process(id)?.spec()));
+        let called =
+            processes.filter_map(spec).map(|(id, spec)| (id, (spec.group.clone(), spec.name.clone())));
+        let called = called.collect();
+        if let Some(job) = self.jobs.jobs.get_mut(&job) {
+            job.names = called;
+        }
     }
 
     /// Starts go by priority upwards, stops downwards.
@@ -332,18 +348,17 @@ impl Reactor {
     fn add_result(&mut self, job: JobId, process: ProcessId, came: &Came<'_>) {
         let is_json = self.jobs.jobs.get(&job).is_some_and(|job| matches!(job.asker, Asker::Json { .. }));
         let view = if is_json { self.process_view(process) } else { None };
-        let spec = self.core.process(process).map(|process| process.spec().clone());
         let Some(found) = self.jobs.jobs.get_mut(&job) else { return };
         found.open = found.open.saturating_sub(1);
+        let (group, name) = found.names.get(&process).map_or(("", ""), |(group, name)| (group, name));
         match &mut found.asker {
             Asker::Json { results, .. } => {
-                let namespec = view.as_ref().map(|view| view.namespec.clone()).unwrap_or_default();
+                let namespec = names::join(group, name);
+                let view = view.filter(|view| view.namespec == namespec);
                 let (status, text) = came.in_words();
                 results.push(ProcessResult { namespec, status, text, process: view });
             }
             Asker::Call { named, outcomes, .. } => {
-                // One that was removed meanwhile has no name any more.
-                let (group, name) = spec.as_ref().map_or(("", ""), |spec| (&spec.group, &spec.name));
                 outcomes.push(Outcome::new(group, name, named.as_deref(), &came.as_reply()));
             }
         }
@@ -402,33 +417,35 @@ impl Reactor {
         let wait: v1::WaitRequest = body(request)?;
         let (job, chosen) = self.choose(client, &wait.names, wait.timeout_ms)?;
         for (process, _) in &chosen {
-            self.jobs.watches.entry(*process).or_default().push(Watch { job, until: wait.until });
+            let group = self.core.process(*process).map(|known| known.spec().group.clone());
+            let watch = Watch { job, group: group.unwrap_or_default(), until: wait.until };
+            self.jobs.watches.entry(*process).or_default().push(watch);
         }
         if let Some(job) = self.jobs.jobs.get_mut(&job) {
             job.open = chosen.len();
         }
         for (process, _) in chosen {
-            self.check_watches(process);
+            let state = self.core.process(process).map(|process| process.state().shown());
+            state.into_iter().for_each(|state| self.check_watches(process, state));
         }
         self.finish_if_done(job);
         Ok(())
     }
 
-    /// Looks whether somebody has waited for the state that a process is in now.
-    pub(in crate::daemon) fn check_watches(&mut self, process: ProcessId) {
+    /// Looks whether somebody has waited for the state that a process has entered.
+    pub(in crate::daemon) fn check_watches(&mut self, process: ProcessId, state: State) {
         if !self.jobs.watches.contains_key(&process) {
             return;
         }
-        let Some(view) = self.core.view(process) else { return };
         // Between an exit and its automatic restart it is down, and does not stay so.
-        let stays_down = view.state.is_stopped() && !self.is_stoppable(process);
-        let coming = self.is_stoppable(process) || view.state == State::Stopping;
+        let stays_down = state.is_stopped() && !self.is_stoppable(process);
+        let coming = self.is_stoppable(process) || state == State::Stopping;
         let verdict = |until: Until| match until {
-            Until::Running if view.state == State::Running => Some(ResultStatus::Done),
+            Until::Running if state == State::Running => Some(ResultStatus::Done),
             Until::Running if coming => None,
-            Until::Running if view.state == State::Stopped => Some(ResultStatus::NotRunning),
+            Until::Running if state == State::Stopped => Some(ResultStatus::NotRunning),
             Until::Running => Some(ResultStatus::AbnormalTermination),
-            Until::Exited if view.state.is_stopped() => Some(ResultStatus::Done),
+            Until::Exited if state.is_stopped() => Some(ResultStatus::Done),
             Until::Stopped if stays_down => Some(ResultStatus::Done),
             _ => None,
         };
@@ -441,8 +458,26 @@ impl Reactor {
         if !watches.is_empty() {
             self.jobs.watches.insert(process, watches);
         }
+        let failure = self.core.view(process).map(|view| view.spawnerr).unwrap_or_default();
         for (job, status) in met {
-            self.add_result(job, process, &Came::Else(status, &view.spawnerr));
+            self.add_result(job, process, &Came::Else(status, &failure));
+        }
+    }
+
+    /// Answers those who wait for processes of a group that is gone: they are down, and will not run.
+    pub(in crate::daemon) fn drop_watches(&mut self, group: &str) {
+        let mut gone: Vec<(ProcessId, Watch)> = Vec::new();
+        for (process, watches) in &mut self.jobs.watches {
+            let of_group = watches.extract_if(.., |watch| watch.group == group);
+            gone.extend(of_group.map(|watch| (*process, watch)));
+        }
+        self.jobs.watches.retain(|_, watches| !watches.is_empty());
+        for (process, Watch { job, until, .. }) in gone {
+            let came = match until {
+                Until::Exited | Until::Stopped => Came::Else(ResultStatus::Done, ""),
+                Until::Running => Came::Else(ResultStatus::NotRunning, "its group was removed"),
+            };
+            self.add_result(job, process, &came);
         }
     }
 }

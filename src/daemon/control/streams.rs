@@ -80,13 +80,11 @@ impl Reactor {
             self.subscribers.serial += 1;
             return;
         }
-        let Some(spec) = self.core.process(transition.process).map(|process| process.spec().clone()) else {
-            return;
-        };
+        let Transition { group, name, .. } = transition;
         let data = serde_json::json!({
-            "group": spec.group,
-            "name": spec.name,
-            "namespec": names::join(&spec.group, &spec.name),
+            "group": group,
+            "name": name,
+            "namespec": names::join(group, name),
             "from": transition.from.name(),
             "to": transition.to.name(),
             "pid": transition.pid,
