@@ -65,6 +65,7 @@ const STATES: &[Row] = &[
 const INPUTS: &[Column] = &[
     ("start, waiting", |_| start()),
     ("start, not waiting", |_| request(Request::Start { process: bench::WEB, wait: false })),
+    ("restart, waiting", |_| restart()),
     ("stop, waiting", |_| stop()),
     ("stop, not waiting", |_| request(Request::Stop { process: bench::WEB, wait: false })),
     ("signal USR1", |_| request(Request::Signal { process: bench::WEB, signal: Signal::USR1 })),

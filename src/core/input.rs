@@ -137,6 +137,17 @@ pub enum Input {
 }
 
 impl Input {
+    /// Whether this tells of what has happened to a run or in the world around it. News move no timer, because there
+    /// may be more of them; nor does the hand-over behind them, which gives new time to some.
+    #[must_use]
+    pub fn is_news(&self) -> bool {
+        let is_around = matches!(
+            self,
+            Input::Output { .. } | Input::Captured { .. } | Input::SocketOpened { .. } | Input::HandedOver
+        );
+        is_around || self.run().is_some()
+    }
+
     /// Returns the run that this is about; a run that is over by now makes the input stale.
     #[must_use]
     pub fn run(&self) -> Option<RunId> {

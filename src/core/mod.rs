@@ -42,8 +42,9 @@
 //! **Time.** Rules run on the monotonic [`Time`]; [`WallTime`] is only passed on to people. `handle` first does
 //! everything that is due by `now`, except that news of a run move no timer: a program that ended before `startsecs`
 //! was over must not be called RUNNING, and one that has gone must not be killed, because its news came late, or
-//! behind other news. An exit is judged by when it happened. The shell gives all news that are there, and then
-//! [`Input::Tick`] if something is due. It sleeps until [`Core::next_deadline`]; there are no ticks.
+//! behind other news; nor does a hand-over, which follows news. An exit is judged by when it happened. The shell
+//! gives all news that are there, and then [`Input::Tick`] if something is due. It sleeps until
+//! [`Core::next_deadline`]; there are no ticks.
 //!
 //! **Order.** Starts go by priority upwards, stops downwards, and the end of the daemon takes one priority
 //! after the other (`shutdown.rs`). A configuration that replaces another (`fleet.rs`) stops what is gone or different,
@@ -207,6 +208,9 @@ impl Core {
     pub fn handle(&mut self, now: Time, wall: WallTime, input: Input) {
         self.now = self.now.max(now);
         self.wall = wall;
+        if !input.is_news() {
+            self.run_due();
+        }
         match input.run() {
             // The one place where generations are compared: a run that no state owns is over.
             Some(run) => {
@@ -214,10 +218,7 @@ impl Core {
                     self.handle_run(id, run, input);
                 }
             }
-            None => {
-                self.run_due();
-                self.handle_wish(input);
-            }
+            None => self.handle_wish(input),
         }
         self.go_on();
     }

@@ -238,6 +238,7 @@ impl Core {
             Some(finish) => core.begin_closing(finish, actor, report_at),
             None => core.restore_plan(plan),
         }
+        core.restore_intents();
         if let Some(memory) = memory {
             core.restore_memory(memory);
         }
@@ -302,6 +303,16 @@ impl Core {
         self.index(id, &state, startsecs);
         if let Some(standing) = dialogue.filter(|_| state.run().is_some()) {
             self.restore_listener(id, group, record.run, standing, record.awaited);
+        }
+    }
+
+    /// Wants down what leaves or ends with everything, whether that was stored for each process or not.
+    fn restore_intents(&mut self) {
+        let is_closing = self.closing.is_some();
+        for process in self.table.values_mut() {
+            if is_closing || self.groups.get(&process.group).is_some_and(|group| group.leaving) {
+                process.desired = Desired::Down;
+            }
         }
     }
 

@@ -70,14 +70,17 @@ impl Core {
     pub(super) fn pump(&mut self) {
         while self.in_flight < SPAWNS_IN_FLIGHT_MAX && self.now >= self.shortage.until() {
             let Some((process, run)) = self.queue.pop_front() else { return };
+            let is_wanted = self.table.get(&process).is_some_and(|process| process.desired == Desired::Up);
             let next = match self.table.get(&process).map(|process| *process.state()) {
-                Some(ProcState::Starting { run: owned, stage: Stage::Queued }) if owned.id == run => {
+                Some(ProcState::Starting { run: owned, stage: Stage::Queued })
+                    if owned.id == run && is_wanted =>
+                {
                     ProcState::Starting { run: owned, stage: Stage::Preparing }
                 }
                 Some(ProcState::Checking { run: owned, asked: false, shown }) if owned == run => {
                     ProcState::Checking { run, asked: true, shown }
                 }
-                // It was stopped while it waited.
+                // It was stopped while it waited, or is about to be, after a hand-over.
                 _ => continue,
             };
             self.set_state(process, next, Actor::Policy, "");

@@ -393,7 +393,7 @@ fn news_first(inputs: VecDeque<Input>) -> Vec<Input> {
     for input in inputs {
         let is_hand_over = input == Input::HandedOver;
         part += usize::from(is_hand_over);
-        ranked.push(((part, !is_hand_over && input.run().is_none()), input));
+        ranked.push(((part, !input.is_news()), input));
         part += usize::from(is_hand_over);
     }
     ranked.sort_by_key(|(rank, _)| *rank);

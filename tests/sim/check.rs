@@ -51,6 +51,12 @@ pub(crate) fn everything() -> Seen {
         "Output",
         "Captured",
         "RemoteEvent",
+        "GroupRespecified",
+        "Request Start",
+        "Request Stop",
+        "Request Restart",
+        "Request Signal",
+        "Request Reload",
         "<- Prepare",
         "<- Spawn",
         "<- Signal",
@@ -100,6 +106,8 @@ struct Known {
     state: Option<State>,
     /// A stop was accepted, and nobody asked for a start since.
     is_stopped: bool,
+    /// Who asked for a start last, where that counted.
+    started_by: Option<RequestId>,
     restarts: VecDeque<u64>,
 }
 
@@ -125,6 +133,9 @@ impl Ledger {
     pub(crate) fn told(&mut self, input: &Input, core: &Core, now: u64) {
         if let Some(seen) = &mut self.seen {
             seen.insert(kind(input));
+            if let Input::Request { request, .. } = input {
+                seen.insert(format!("Request {}", kind(request)));
+            }
         }
         match input {
             Input::Spawned { run, .. } => {
@@ -132,12 +143,17 @@ impl Ledger {
             }
             Input::Request { id, request, .. } => {
                 self.open.insert(*id, request.clone());
-                if let Request::Start { process, .. } = request {
-                    let is_stopping =
-                        core.process(*process).is_some_and(|p| p.state().shown() == State::Stopping);
-                    if !is_stopping {
-                        self.processes.entry(*process).or_default().is_stopped = false;
-                    }
+                let is_stopping = |process: &ProcessId| {
+                    core.process(*process).is_some_and(|p| p.state().shown() == State::Stopping)
+                };
+                let started = match request {
+                    Request::Start { process, .. } => Some(process).filter(|process| !is_stopping(process)),
+                    Request::Restart { process, .. } => Some(process),
+                    _ => None,
+                };
+                if let Some(process) = started {
+                    let known = self.processes.entry(*process).or_default();
+                    (known.is_stopped, known.started_by) = (false, Some(*id));
                 }
             }
             _ => {}
@@ -275,11 +291,8 @@ impl Ledger {
         }
         if let (Request::Stop { process, .. }, Reply::Done) = (request, reply) {
             // Whoever asked for a start after this stop was heard has cleared it again by then.
-            let is_later =
-                |request: &Request| matches!(request, Request::Start { process: p, .. } if *p == process);
-            let is_restarted = self.open.iter().any(|(open, request)| *open > id && is_later(request));
             let known = self.processes.entry(process).or_default();
-            known.is_stopped = !is_restarted
+            known.is_stopped = known.started_by.is_none_or(|start| start < id)
                 && known.state.is_none_or(|state| !matches!(state, State::Starting | State::Running));
         }
         Ok(())

@@ -1,19 +1,40 @@
 //! The deaths of imagined keepers and reactors: what is stored for those that come after them, and how these go on.
 
+use super::super::fleet;
 use super::World;
 use std::collections::BTreeMap;
 use visor::core::fleet::Group;
-use visor::core::{Core, Header, Input, Phase, Plan, ProcState, Snapshot, Step};
+use visor::core::{Core, Header, Input, Phase, Plan, ProcState, Request, Snapshot, Step};
 use visor::model::record::RECORD_SIZE_BYTES;
 use visor::model::spec::{FleetSpec, GroupSpec};
-use visor::model::{ProcessId, ProcessRecord, RunId, Time};
+use visor::model::{ProcessId, ProcessRecord, RunId, Signal, Time};
 
 impl World {
-    /// Kills the reactor, now or in the middle of what it does next.
+    /// Kills the reactor, now or in the middle of what it does next: for the machine, the clock, or somebody who wants
+    /// something.
     pub(super) fn kill_reactor(&mut self) -> Result<(), String> {
         self.dies_after = Some(self.rng.below(8) as usize);
         self.note(|| "the reactor is about to be killed".to_owned());
-        self.advance()?;
+        match self.rng.below(12) {
+            0 => self.request_stop()?,
+            1 => self.request_restart()?,
+            2 => self.request_signal()?,
+            3 => {
+                if let Some(process) = self.some_process() {
+                    self.request(Request::Start { process, wait: true })?;
+                }
+            }
+            4 | 5 => {
+                let target = fleet::change(&mut self.rng, &self.core.fleet(), self.twist.ticks);
+                if self.core.phase() == Phase::Running {
+                    self.wanted = target.clone();
+                }
+                self.give(Input::FleetLoaded(target))?;
+            }
+            6 => self.respecify()?,
+            7 if self.rng.chance(50) => self.end_by(Signal::HUP)?,
+            _ => self.advance()?,
+        }
         self.dies_after = None;
         self.died = true;
         Ok(())

@@ -13,7 +13,7 @@ use visor::core::{
     Action, Actor, Core, Finish, Header, Input, Phase, Plan, ProcState, Request, RequestId, Snapshot, Stage,
 };
 use visor::model::record::RECORD_SIZE_BYTES;
-use visor::model::spec::FleetSpec;
+use visor::model::spec::{FleetSpec, GroupSpec};
 use visor::model::{ProcessId, RunId, Signal, Time, Uid, WallTime};
 
 /// Steps of a storm: enough for more restarts in a second than are allowed.
@@ -120,13 +120,15 @@ impl World {
             0..=634 => self.advance()?,
             635..=659 => self.make_event()?,
             660..=739 => self.request_start()?,
-            740..=819 => self.request_stop()?,
+            740..=799 => self.request_stop()?,
+            800..=819 => self.request_restart()?,
             820..=859 => self.request_signal()?,
             860..=879 => self.crash_one(),
             880..=909 => self.change_mood(),
             910..=919 => self.jump_wall(),
             920..=939 => self.now += self.rng.below(5000) * MS,
-            940..=954 => self.load_fleet()?,
+            940..=951 => self.load_fleet()?,
+            952..=954 => self.respecify()?,
             955..=969 => self.restore()?,
             970..=981 => self.kill_reactor()?,
             982..=987 => self.kill_keeper()?,
@@ -368,6 +370,14 @@ impl World {
         }
     }
 
+    fn request_restart(&mut self) -> Result<(), String> {
+        let wait = self.rng.chance(50);
+        match self.some_process() {
+            Some(process) => self.request(Request::Restart { process, wait }),
+            None => Ok(()),
+        }
+    }
+
     fn request_signal(&mut self) -> Result<(), String> {
         let signal = *self.rng.pick(&[Signal::USR1, Signal::HUP]);
         match self.some_process() {
@@ -432,6 +442,27 @@ impl World {
         self.ledger.expect_nothing = true;
         self.give(Input::FleetLoaded(target))?;
         self.ledger.expect_nothing = false;
+        Ok(())
+    }
+
+    /// Changes what the configuration says of a group whose programs run on.
+    fn respecify(&mut self) -> Result<(), String> {
+        let groups: Vec<GroupSpec> = self.core.groups().map(|group| group.spec().clone()).collect();
+        if groups.is_empty() {
+            return Ok(());
+        }
+        let old = self.rng.pick(&groups);
+        let spec = fleet::respecify(&mut self.rng, old);
+        // What is due comes first, so that it is judged by what was in force.
+        let dies_after = self.dies_after.take();
+        self.give(Input::Tick)?;
+        self.dies_after = dies_after;
+        self.give(Input::GroupRespecified(spec.clone()))?;
+        // Who dies before it is stored has not heard of it.
+        if self.is_stored_whole && self.core.phase() == Phase::Running {
+            let known = self.wanted.groups.iter_mut().filter(|group| group.name == spec.name);
+            known.for_each(|known| known.clone_from(&spec));
+        }
         Ok(())
     }
 

@@ -176,6 +176,8 @@ fn a_stop_signal_that_may_be_lost_is_sent_again_with_all_patience() {
         if is_reactor {
             lose_reactor(&mut bench);
         }
+        // Nobody looked for longer than that.
+        bench.now = bench.now.after_secs(60);
         bench.give(Input::HandedOver);
         assert_eq!((bench.effects(), bench.changes()), (vec!["SIGTERM".to_owned()], vec![]));
         bench.pass_ms(9999);
@@ -311,5 +313,19 @@ fn a_restart_goes_on_and_a_group_that_is_replaced_meanwhile_comes_up() {
     assert_eq!(
         (bench.state(), bench.effects()),
         (State::Starting, vec!["forget".to_owned(), "prepare".to_owned()])
+    );
+}
+
+#[test]
+fn a_restart_is_over_when_everything_ends_though_that_was_not_stored_for_the_process() {
+    let mut bench = Bench::one(|_| {});
+    bench.up();
+    bench.ask(Request::Restart { process: WEB, wait: false });
+    die_behind_the_header(&mut bench, Input::Signal(Signal::TERM));
+    bench.exit(0);
+    bench.swept(0);
+    assert_eq!(
+        (bench.state(), bench.effects()),
+        (State::Stopped, vec!["forget".to_owned(), "Exit".to_owned()])
     );
 }
