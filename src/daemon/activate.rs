@@ -45,6 +45,7 @@ impl Reactor {
     /// # Errors
     /// As memfd_create(2) and write(2); the fleet is in force all the same, but would be lost with the reactor.
     pub(super) fn activate(&mut self, fleet: FleetSpec, before: Option<&Header>) -> io::Result<()> {
+        self.divide_descriptors(&fleet);
         let text = self.describe(&fleet, Plan::fresh(&fleet, before))?;
         drop(fleet);
         memory::trim();
@@ -57,9 +58,8 @@ impl Reactor {
     }
 
     /// Writes the state file anew: groups came or went, or are to.
-    pub(super) fn store_fleet(&mut self) {
-        let stored =
-            self.describe(&self.core.fleet(), self.core.plan()).and_then(|text| self.store_as(&text));
+    pub(super) fn store_fleet(&mut self, fleet: &FleetSpec) {
+        let stored = self.describe(fleet, self.core.plan()).and_then(|text| self.store_as(&text));
         if let Err(error) = stored {
             let text =
                 format!("cannot keep the new configuration: {error}; a death of the reactor would lose it");

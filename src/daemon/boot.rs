@@ -10,7 +10,7 @@ use super::listeners::Listeners;
 use super::login_env::{self, ForPrograms};
 use super::options::{self, Options};
 use super::reactor::{Afterwards, Job, Reactor, STREAMS, WAKER};
-use super::runs::Runs;
+use super::runs::{Fetches, Runs};
 use super::servers::Servers;
 use super::shared_sockets::{self, SharedSockets};
 use super::sweep::Strays;
@@ -319,16 +319,9 @@ type Limits = Vec<(Limited, u64, u64)>;
 fn raise_limits(link: &mut Link, settings: &Settings) -> Result<(Limits, Vec<String>), Refusal> {
     let raises =
         limits::work_out(settings, identity::is_root()).map_err(|why| refuse(outcome::USAGE, &why))?;
-    for raise in &raises {
-        let Raise { limited, own, .. } = raise;
-        let failed = |e: io::Error| refuse(outcome::USAGE, &limits::refused(settings, raise, &e));
-        limited.set(own.0, own.1).map_err(failed)?;
-        let resource = u64::from(*limited == Limited::Processes);
-        link.send(Request::Limit { resource, soft: own.0, hard: own.1 }, Vec::new());
-    }
-    let differs = |raise: &&Raise| raise.own != raise.programs;
-    let of_programs = raises.iter().filter(differs).map(|r| (r.limited, r.programs.0, r.programs.1));
-    Ok((of_programs.collect(), raises.iter().filter_map(Raise::line).collect()))
+    let of_programs =
+        limits::put_in_force(link, settings, &raises).map_err(|why| refuse(outcome::USAGE, &why))?;
+    Ok((of_programs, raises.iter().filter_map(Raise::line).collect()))
 }
 
 /// What a reactor is put together from.
@@ -388,8 +381,7 @@ pub(super) fn assemble(link: Link, keeper: Pid, parts: Parts) -> Result<Box<Reac
         keeper_sought_at: None,
         scattered: crate::sys::portable(),
         is_up: false,
-        fetches: Vec::new(),
-        fetch_at: None,
+        fetches: Fetches::default(),
         control: Control::new(control_registry),
         jobs: Jobs::default(),
         calls: Calls::default(),

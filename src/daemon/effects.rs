@@ -264,7 +264,8 @@ impl Reactor {
     /// Writes the core's header when it changed, and what an update has to do before any of it is done.
     pub(super) fn store_header(&mut self) {
         if self.core.take_plan_change() {
-            self.store_fleet();
+            let fleet = self.core.fleet();
+            self.store_fleet(&fleet);
         }
         let Some(header) = self.core.take_header() else { return };
         let Some(store) = &self.store else { return };

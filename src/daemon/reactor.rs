@@ -9,7 +9,7 @@ use super::instance::Identity;
 use super::link::Link;
 use super::listeners::{Listeners, STDINS};
 use super::options::Options;
-use super::runs::Runs;
+use super::runs::{Fetches, Runs};
 use super::servers::Servers;
 use super::shared_sockets::SharedSockets;
 use super::sockets::Sockets;
@@ -20,7 +20,6 @@ use crate::api::xmlrpc::{Fault, Value};
 use crate::config::Loaded;
 use crate::core::{Action, Core, Input, SpawnError};
 use crate::daemon::command::Command;
-use crate::keeper::protocol::Streams;
 use crate::logs::activity::Activity;
 use crate::logs::disk::Disk;
 use crate::logs::follow::Follower;
@@ -141,9 +140,7 @@ pub(super) struct Reactor {
     pub(super) scattered: bool,
     /// Whether the groups of the configuration are in force: further ones come by an update.
     pub(super) is_up: bool,
-    /// Runs whose descriptors did not arrive, and when they are asked for again.
-    pub(super) fetches: Vec<(RunId, Streams)>,
-    pub(super) fetch_at: Option<Time>,
+    pub(super) fetches: Fetches,
     /// When memory that was needed for a moment goes back to the system.
     pub(super) trim_at: Option<Time>,
     /// The control API.
@@ -217,7 +214,7 @@ impl Reactor {
             return Some(Duration::ZERO);
         }
         let end = self.exit.map(|(_, due)| due);
-        let own = [self.look_again_at, self.fetch_at, self.keeper_wanted_at, self.trim_at, end];
+        let own = [self.look_again_at, self.fetches.at, self.keeper_wanted_at, self.trim_at, end];
         let due = own.into_iter().chain([
             self.core.next_deadline(),
             self.pump.next_deadline(),
@@ -311,7 +308,9 @@ impl Reactor {
     fn keep_changed_groups(&mut self) {
         let changed = std::mem::take(&mut self.afterwards.changed_groups);
         if !changed.is_empty() {
-            self.store_fleet();
+            let fleet = self.core.fleet();
+            self.divide_descriptors(&fleet);
+            self.store_fleet(&fleet);
         }
         for (group, is_there) in changed {
             self.group_changed(&group, is_there);

@@ -138,26 +138,35 @@ impl Reactor {
     /// The kernel drops descriptors on their way to a process that has no room for them: they are asked for once
     /// more, because a program whose output nobody reads stands still.
     fn fetch_again(&mut self, run: RunId, streams: Streams) {
-        let text = format!(
-            "no descriptors are left to read the output of '{}'; trying again: raise the limit of open files",
-            self.name_of(run)
-        );
-        self.log(Level::Error, &text);
-        self.fetches.push((run, streams));
-        self.fetch_at = Some(clock::now().after(FETCH_AGAIN));
+        if !std::mem::replace(&mut self.fetches.told, true) {
+            let text = format!(
+                "no descriptors are left to read the output of '{}'; trying again every second, for others too: raise \
+                 the limit of open files",
+                self.name_of(run)
+            );
+            self.log(Level::Error, &text);
+        }
+        self.fetches.runs.push((run, streams));
+        self.fetches.at = Some(clock::now().after(FETCH_AGAIN));
     }
 
     /// Asks once more for descriptors that were dropped: a known run is answered with all of its streams.
     pub(super) fn fetch_due(&mut self) {
-        if self.fetch_at.is_none_or(|due| due > clock::now()) {
+        if self.fetches.at.is_none_or(|due| due > clock::now()) {
             return;
         }
-        self.fetch_at = None;
-        for (run, streams) in std::mem::take(&mut self.fetches) {
+        self.fetches.at = None;
+        if self.fetches.runs.is_empty() {
+            self.fetches.told = false;
+            self.log(Level::Info, "the output of all programs is read again");
+        }
+        for (run, streams) in std::mem::take(&mut self.fetches.runs) {
             if self.runs.table.get(&run).is_some_and(|live| live.alive) {
                 self.link.send(Request::Spawn { run: run.0, streams, held: 0 }, Vec::new());
             }
         }
+        // Once more without any: then all have arrived.
+        self.fetches.at = self.fetches.told.then(|| clock::now().after(FETCH_AGAIN));
     }
 
     fn noted(&mut self, run: RunId, stage: u32, errno: i32) {

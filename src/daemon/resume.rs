@@ -54,6 +54,8 @@ pub(super) fn resume(
     reactor.core = restore_core(activated.fleet, &store, &header, (kept, activated.plan));
     reactor.store = Some(store);
     reactor.listeners.store = events;
+    let fleet = reactor.core.fleet();
+    reactor.divide_descriptors(&fleet);
     reactor.rebind_sockets(&mut handed);
     reactor.take_shared_sockets(&mut handed);
     let held = super::servers::take_held(&mut handed.held);

@@ -2,9 +2,10 @@
 
 use super::command::Command;
 use super::listeners::Outbox;
+use crate::keeper::protocol::Streams;
 use crate::logs::sink::{SinkId, StreamId};
 pub(super) use crate::model::event::Channel;
-use crate::model::{Pid, ProcessId, RunId};
+use crate::model::{Pid, ProcessId, RunId, Time};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
 
@@ -34,7 +35,7 @@ pub(super) struct LiveRun {
     /// When it was made, in nanoseconds since boot.
     pub(super) born_ns: u64,
     /// Which of its streams are pipes.
-    pub(super) streams: crate::keeper::protocol::Streams,
+    pub(super) streams: Streams,
     /// Whether the main process lives.
     pub(super) alive: bool,
     /// Whether a child was asked for and the answer is awaited.
@@ -55,6 +56,17 @@ pub(super) struct LiveRun {
     pub(super) sink_failure: Option<std::io::Error>,
     /// How many processes of its tree are left, while somebody watches them.
     pub(super) left: Option<u32>,
+}
+
+/// Runs whose descriptors did not arrive.
+#[derive(Default)]
+pub(super) struct Fetches {
+    /// Which, and what is missing of them.
+    pub(super) runs: Vec<(RunId, Streams)>,
+    /// When they are asked for again.
+    pub(super) at: Option<Time>,
+    /// Whether the shortage was told of.
+    pub(super) told: bool,
 }
 
 /// All of them.

@@ -25,6 +25,13 @@ pub const STACK_BYTES: usize = 256 * 1024;
 /// Most bytes of our own lines that wait for the disk; what comes on top is dropped and counted.
 pub const LINES_QUEUED_MAX_BYTES: usize = 256 * 1024;
 
+/// Most log files that are open at a time, however many descriptors there are; the others are opened again when
+/// something is written to them, which then is rare enough.
+pub const OPEN_FILES_MAX: usize = 512;
+
+/// Open log files that any limit on descriptors leaves room for.
+pub const OPEN_FILES_MIN: usize = 16;
+
 /// What the worker has to say.
 #[derive(Debug)]
 pub enum Event<T> {
@@ -75,6 +82,7 @@ pub(super) enum Job<T> {
     Lost(Lost),
     Run(Box<dyn FnOnce() -> T + Send>),
     AllOpen,
+    LimitOpenFiles(usize),
     Discard,
     Stop,
 }
@@ -301,6 +309,11 @@ impl<T: Send + 'static> Disk<T> {
     /// on it is known which are shared, and the beginning of a line waits for its end in those only.
     pub fn all_open(&self) {
         self.shared.push(Job::AllOpen);
+    }
+
+    /// Says how many log files may be open at a time; until then, [`OPEN_FILES_MIN`].
+    pub fn limit_open_files(&self, max: usize) {
+        self.shared.push(Job::LimitOpenFiles(max));
     }
 
     /// Runs something on the worker that may have to wait for a file system; [`Event::Done`] answers.

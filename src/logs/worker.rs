@@ -3,7 +3,7 @@
 //! Knows no pipes and no reactor. Started by [`super::disk::Disk::start`], which is also how it is reached.
 
 use super::crash;
-use super::disk::{Event, Job, Lost, Shared};
+use super::disk::{Event, Job, Lost, OPEN_FILES_MIN, Shared};
 use super::loss::Note;
 use super::sink::{Route, SinkId, SinkSpec, StreamId, Target};
 use super::slot::{Slot, SlotState};
@@ -12,7 +12,6 @@ use super::syslog::Syslog;
 use super::writer::Writer;
 use crate::sys::open::OpenError;
 use nix::errno::Errno;
-use nix::sys::resource::{Resource, getrlimit};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -23,13 +22,6 @@ const HELD_MAX: usize = 8;
 /// Most slots of one stream that wait for the end of a line; a longer line is torn where streams share a file.
 /// Fewer than a stream may have under way, so that the end can be read at all.
 const CHAIN_MAX: usize = 3;
-
-/// Most log files that are open at a time; the others are opened again when something is written to them. A
-/// quarter of the descriptors that this process may have, where that is less.
-const OPEN_FILES_MAX: usize = 512;
-
-/// Open log files that any limit on descriptors leaves room for.
-const OPEN_FILES_MIN: usize = 16;
 
 /// A log and how many sinks lead to it.
 struct Shelf {
@@ -52,6 +44,8 @@ pub(super) struct Worker<T> {
     all_open: bool,
     writes: u64,
     open_files_max: usize,
+    /// Whether a shortage of descriptors was told of.
+    shortage_told: bool,
 }
 
 impl<T> Worker<T> {
@@ -65,7 +59,8 @@ impl<T> Worker<T> {
             replaying: false,
             all_open: true,
             writes: 0,
-            open_files_max: open_files_max(),
+            open_files_max: OPEN_FILES_MIN,
+            shortage_told: false,
         }
     }
 
@@ -85,6 +80,7 @@ impl<T> Worker<T> {
                 Job::End(stream) => self.end(stream),
                 Job::Lost(lost) => self.lost(&lost),
                 Job::AllOpen => self.set_all_open(),
+                Job::LimitOpenFiles(max) => self.set_open_files_max(max),
                 Job::Run(work) => self.shared.emit(Event::Done(work())),
                 Job::Discard => self.shared.pool.discard_unused(),
                 Job::Stop => break,
@@ -132,9 +128,10 @@ impl<T> Worker<T> {
         let target = spec.target.clone();
         let shelf = self.logs.entry(target.clone()).or_insert_with(|| Shelf::new(spec.clone()));
         shelf.writer.set_spec(spec);
-        let result = shelf.writer.open();
         self.writes += 1;
         shelf.used = self.writes;
+        let result = self.open_writer(&target, Writer::open);
+        let Some(shelf) = self.logs.get_mut(&target) else { return result };
         match &result {
             Ok(()) => shelf.holders += 1,
             Err(_) if shelf.holders == 0 => {
@@ -146,21 +143,55 @@ impl<T> Worker<T> {
         result
     }
 
-    /// Closes the file that was not written to for the longest time, when too many are open.
-    fn limit_open_files(&mut self) {
-        let open = self.logs.values_mut().filter(|shelf| shelf.writer.has_file());
-        let (mut count, mut oldest) = (0, None::<&mut Shelf>);
-        for shelf in open {
-            count += 1;
-            if oldest.as_ref().is_none_or(|oldest| shelf.used < oldest.used) {
-                oldest = Some(shelf);
-            }
+    /// Opens a log; when no descriptor is left, the file that was not written to for the longest time is closed for it.
+    fn open_writer(
+        &mut self,
+        target: &Target,
+        open: impl FnOnce(&mut Writer) -> Result<(), OpenError>,
+    ) -> Result<(), OpenError> {
+        let Some(shelf) = self.logs.get_mut(target) else { return Ok(()) };
+        let result = open(&mut shelf.writer);
+        let is_short = |error: &OpenError| matches!(error.errno, Errno::EMFILE | Errno::ENFILE);
+        if !result.as_ref().is_err_and(is_short) || !self.close_oldest() {
+            return result;
         }
-        if count > self.open_files_max
-            && let Some(shelf) = oldest
+        if !std::mem::replace(&mut self.shortage_told, true) {
+            let why = "no descriptors are left for it: another log was closed for now; raise the limit of open files";
+            self.tell(target, vec![Note::Warning(why.into())]);
+        }
+        self.logs.get_mut(target).map_or(Ok(()), |shelf| shelf.writer.open())
+    }
+
+    /// Opens a log that something is to be written to. What else may be wrong than descriptors is found again by the
+    /// writing itself, which counts what it cannot write.
+    fn make_open(&mut self, target: &Target) {
+        if self.logs.get(target).is_some_and(|shelf| !shelf.writer.has_file())
+            && self.open_writer(target, Writer::open_when_due).is_ok()
         {
-            shelf.writer.close();
+            self.limit_open_files();
         }
+    }
+
+    fn set_open_files_max(&mut self, max: usize) {
+        self.open_files_max = max;
+        while self.open_files() > max && self.close_oldest() {}
+    }
+
+    fn open_files(&self) -> usize {
+        self.logs.values().filter(|shelf| shelf.writer.has_file()).count()
+    }
+
+    fn limit_open_files(&mut self) {
+        if self.open_files() > self.open_files_max {
+            self.close_oldest();
+        }
+    }
+
+    /// Closes the file that was not written to for the longest time; returns false when none is open.
+    fn close_oldest(&mut self) -> bool {
+        let open = self.logs.values_mut().filter(|shelf| shelf.writer.has_file());
+        let oldest = open.min_by_key(|shelf| shelf.used);
+        oldest.map(|shelf| shelf.writer.close()).is_some()
     }
 
     /// From now on it is known which logs are shared.
@@ -205,6 +236,7 @@ impl<T> Worker<T> {
             self.syslog.send_own(bytes, &mut notes);
             self.tell(&target, notes);
         } else {
+            self.make_open(&target);
             self.with_log(&target, |writer, notes| writer.append_own(bytes, notes));
         }
     }
@@ -317,6 +349,9 @@ impl<T> Worker<T> {
         if !self.logs.contains_key(&spec.target) {
             self.logs.insert(spec.target.clone(), Shelf::new(spec.clone()));
         }
+        if slot.progress().done < limit {
+            self.make_open(&spec.target);
+        }
         let (bytes, mut journal) = slot.parts();
         self.with_log(&spec.target, |writer, notes| {
             writer.append(bytes, limit, route.strip, &mut journal, notes);
@@ -399,11 +434,6 @@ impl Shelf {
     fn new(spec: SinkSpec) -> Shelf {
         Shelf { writer: Writer::new(spec), holders: 0, used: 0 }
     }
-}
-
-fn open_files_max() -> usize {
-    let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft);
-    usize::try_from(limit / 4).unwrap_or(usize::MAX).clamp(OPEN_FILES_MIN, OPEN_FILES_MAX)
 }
 
 /// Returns how many of a slot's bytes are whole lines, at least those that are written already.

@@ -44,7 +44,8 @@ pub struct Writer {
     /// Whether the last byte was a line end; None when it has to be looked at.
     line_start: Option<bool>,
     path_checked: Time,
-    open_after: Time,
+    /// Why it could not be opened, and when that is tried again.
+    open_failure: Option<(OpenError, Time)>,
     /// Size at which a rotation that failed is tried again.
     rotate_from: u64,
     loss: Loss,
@@ -62,7 +63,7 @@ impl Writer {
             size: 0,
             line_start: None,
             path_checked: Time(0),
-            open_after: Time(0),
+            open_failure: None,
             rotate_from: 0,
             loss: Loss::default(),
             scratch: Vec::new(),
@@ -106,6 +107,7 @@ impl Writer {
         self.size = u64::try_from(found.st_size).unwrap_or(0);
         self.line_start = None;
         self.rotate_from = 0;
+        self.open_failure = None;
         self.port = Some(Port::File(file));
     }
 
@@ -132,7 +134,7 @@ impl Writer {
     /// As [`Writer::open`].
     pub fn reopen(&mut self) -> Result<(), OpenError> {
         self.port = None;
-        self.open_after = Time(0);
+        self.open_failure = None;
         self.open()
     }
 
@@ -287,7 +289,7 @@ impl Writer {
     fn make_ready(&mut self, notes: &mut Vec<Note>) -> Result<(), Errno> {
         let now = clock::now();
         if self.port.is_none() {
-            self.open_when_due(now)?;
+            self.open_when_due().map_err(|error| error.errno)?;
         }
         let Some(Port::File(file)) = &self.port else { return Ok(()) };
         let found = fstat(file)?;
@@ -308,9 +310,14 @@ impl Writer {
         Ok(())
     }
 
-    fn open_when_due(&mut self, now: Time) -> Result<(), Errno> {
-        if now < self.open_after {
-            return Err(Errno::EAGAIN);
+    /// Opens it, where it is not open and the last failure is long enough ago, with the directory that it is in.
+    ///
+    /// # Errors
+    /// As [`Writer::open`]; the last failure when it is too early to try again.
+    pub fn open_when_due(&mut self) -> Result<(), OpenError> {
+        let now = clock::now();
+        if let Some((error, _)) = self.open_failure.as_ref().filter(|(_, until)| now < *until) {
+            return Err(error.clone());
         }
         let mut result = self.open();
         if result.as_ref().is_err_and(|error| error.errno == Errno::ENOENT) {
@@ -318,8 +325,8 @@ impl Writer {
             let _ = open::make_parent(self.spec.target.path(), self.spec.creation);
             result = self.open();
         }
-        self.open_after = if result.is_ok() { Time(0) } else { now.after(OPEN_RETRY) };
-        result.map_err(|error| error.errno)
+        self.open_failure = result.as_ref().err().map(|error| (error.clone(), now.after(OPEN_RETRY)));
+        result
     }
 
     fn is_replaced(&self) -> bool {
@@ -329,7 +336,7 @@ impl Writer {
     /// Opens what the path leads to now. A file that still has a name somewhere is kept when that fails.
     fn replace(&mut self, gone: bool, notes: &mut Vec<Note>) -> Result<(), Errno> {
         let old = self.port.take();
-        let result = self.open_when_due(clock::now());
+        let result = self.open_when_due().map_err(|error| error.errno);
         if result.is_err() && !gone {
             self.port = old;
             return Ok(());

@@ -182,7 +182,7 @@ fn what_cannot_replace_a_log_leaves_the_old_one_in_use() -> Test {
     fs::remove_dir(&path)?;
     nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU)?;
     bench.look_again();
-    bench.writer.open_after = Time(0);
+    bench.writer.open_failure = None;
     bench.write(b"two\n");
     assert_eq!((bench.text("moved").as_str(), bench.notes.len()), ("one\ntwo\n", 0));
     Ok(())

@@ -1,6 +1,7 @@
 //! The scenarios of the control sockets, and the account that each has for itself.
 
 mod account;
+mod descriptors;
 mod hostile;
 mod race;
 mod raw;

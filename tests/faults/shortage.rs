@@ -10,8 +10,8 @@ const SHORT_UID: u32 = 61_002;
 /// More programs than the limits below allow.
 const PROGRAMS: usize = 30;
 
-/// Descriptors left for reading the configuration: far fewer than the programs need.
-const ENOUGH_TO_READ: usize = 8;
+/// Descriptors left for starting programs: far fewer than they need.
+const ENOUGH_TO_START: usize = 8;
 
 fn crowd(section: &str) -> String {
     format!(
@@ -71,7 +71,8 @@ fn without_descriptors_it_waits_and_starts_the_rest_when_there_are_some() {
     if !ours("shortages are waited out") {
         return;
     }
-    // Upstream refuses minfds above the hard limit; here the limit is lowered behind the daemon's back.
+    // Upstream refuses minfds above the hard limit; here the limit is lowered behind the daemon's back, once the
+    // configuration is in force, which raises it.
     let daemon = Setup::new("no-descriptors")
         .main("minfds=64")
         .start(&crowd("startretries=1\nautostart=true").replace("numprocs=30", "numprocs=1"));
@@ -81,14 +82,20 @@ fn without_descriptors_it_waits_and_starts_the_rest_when_there_are_some() {
             limit(&daemon.sandbox, pid, &format!("--nofile={}:4096", limit_with_free(pid, free)));
         }
     };
-    daemon.sandbox.config("minfds=1", &crowd("startretries=1"));
+    let late = crowd("startretries=3").replace("sleep 1000", "%(here)s/late");
+    daemon.sandbox.config("minfds=1", &late);
     leave_free(0);
     daemon.signal(nix::sys::signal::Signal::SIGHUP);
     let unread = daemon.wait_for("cannot read the file: Too many open files");
     daemon.wait_after(unread, "nothing was changed");
-    leave_free(ENOUGH_TO_READ);
+    for pid in [daemon.keeper(), daemon.reactor()] {
+        limit(&daemon.sandbox, pid, "--nofile=4096:4096");
+    }
     daemon.signal(nix::sys::signal::Signal::SIGHUP);
     let before = daemon.wait_for("received SIGHUP indicating restart request");
+    let before = daemon.wait_after(before, "can't find command");
+    leave_free(ENOUGH_TO_START);
+    daemon.sandbox.script("late", "#!/bin/sh\nexec sleep 1000\n");
     daemon.wait_after(before, "too many open files to spawn");
     for pid in [daemon.keeper(), daemon.reactor()] {
         limit(&daemon.sandbox, pid, "--nofile=4096:4096");
@@ -97,5 +104,35 @@ fn without_descriptors_it_waits_and_starts_the_rest_when_there_are_some() {
         (daemon.count("success: many_") == PROGRAMS + 1).then_some(())
     });
     assert_eq!(daemon.count("entered FATAL state"), 0);
+    daemon.stop();
+}
+
+#[test]
+fn without_descriptors_one_log_is_closed_for_another_and_that_is_told_once() {
+    if !ours("the number of open logs is bounded") {
+        return;
+    }
+    let program = |name: &str| {
+        format!(
+            "[program:{name}]\ncommand=sh -c 'while echo {name}; do sleep 0.05; done'\nstartsecs=0\n\
+             stdout_logfile=%(here)s/{name}.log\nstdout_logfile_maxbytes=0\n"
+        )
+    };
+    let daemon = Setup::new("no-room-for-logs").start(&["one", "two"].map(program).concat());
+    let written = |name: &str| {
+        let file = format!("{name}.log");
+        wait::until(LONG, &file, || daemon.sandbox.read(&file).ends_with(&format!("{name}\n")).then_some(()));
+    };
+    ["one", "two"].into_iter().for_each(&written);
+    let reactor = daemon.reactor();
+    limit(&daemon.sandbox, reactor, &format!("--nofile={}:4096", limit_with_free(reactor, 0)));
+    for _ in 0..3 {
+        for name in ["one", "two"] {
+            std::fs::remove_file(daemon.sandbox.path(&format!("{name}.log"))).expect("our own file");
+            written(name);
+        }
+    }
+    assert_eq!(daemon.count("another log was closed for now"), 1);
+    limit(&daemon.sandbox, reactor, "--nofile=4096:4096");
     daemon.stop();
 }

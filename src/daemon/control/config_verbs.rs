@@ -398,7 +398,8 @@ impl Reactor {
                     self.disk.close(old);
                 }
             }
-            self.store_fleet();
+            let fleet = self.core.fleet();
+            self.store_fleet(&fleet);
         }
     }
 }

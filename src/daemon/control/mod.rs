@@ -46,7 +46,7 @@ pub(super) const SERVERS: usize = 1 << 16;
 /// Tokens from here on are connections.
 pub(super) const CONNECTIONS: usize = 1 << 61;
 /// Most connections at once: a user's own clients are few, and each may hold a descriptor and a buffer.
-pub(super) const CONNECTIONS_MAX: usize = 64;
+pub(in crate::daemon) const CONNECTIONS_MAX: usize = 64;
 /// From a request's first byte to its last.
 const REQUEST_TIME: Duration = Duration::from_secs(10);
 /// How long a client may leave what we have for it unread.
