@@ -20,6 +20,7 @@ use crate::api::xmlrpc::{Fault, Value};
 use crate::config::Loaded;
 use crate::core::{Action, Core, Input, SpawnError};
 use crate::daemon::command::Command;
+use crate::keeper::protocol::Request;
 use crate::logs::activity::Activity;
 use crate::logs::disk::Disk;
 use crate::logs::follow::Follower;
@@ -89,6 +90,8 @@ pub(super) struct Afterwards {
     pub(super) changed_groups: Vec<(String, bool)>,
     /// Counts of left-overs that the core asked for.
     pub(super) sweeps: Vec<(RunId, Option<Signal>)>,
+    /// Signals to answer.
+    pub(super) signals_taken: u32,
 }
 
 /// The daemon.
@@ -295,11 +298,20 @@ impl Reactor {
                 break;
             }
         }
+        self.answer_signals();
         self.tend_link();
         self.tend_listeners();
         self.lines.flush(&self.disk);
         if self.keeper_wanted_at.is_some_and(|due| due <= clock::now()) {
             self.replace_keeper();
+        }
+    }
+
+    /// Answers signals once what they led to is kept: until then the keeper tells them to the next reactor as well. It
+    /// takes us for dead when nobody answers the third TERM.
+    fn answer_signals(&mut self) {
+        for _ in 0..std::mem::take(&mut self.afterwards.signals_taken) {
+            self.link.send(Request::Taken, Vec::new());
         }
     }
 
@@ -373,7 +385,7 @@ impl Reactor {
         std::mem::take(&mut self.servers).close();
         self.lines.flush(&self.disk);
         let _ = self.disk.stop(LAST_OUTPUT_MAX);
-        self.link.send(crate::keeper::protocol::Request::Exit { code: code as u64 }, Vec::new());
+        self.link.send(Request::Exit { code: code as u64 }, Vec::new());
         self.link.drain();
         code
     }

@@ -61,8 +61,7 @@ impl Reactor {
                 self.inputs.push_back(Input::SignalFailed { run: RunId(run), errno });
             }
             Report::Signal { signal } => {
-                // An answer, without which the keeper would take us for dead after the third TERM.
-                self.link.send(Request::Taken, Vec::new());
+                self.afterwards.signals_taken += 1;
                 self.take_signal(signal);
             }
             Report::Orphans { count, pid, status } => self.orphans(count, pid, status),

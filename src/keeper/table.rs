@@ -91,6 +91,8 @@ pub struct Table {
     holds: BTreeSet<u64>,
     outbox: VecDeque<(Report, With)>,
     orphans: Option<(u64, i32, ExitStatus)>,
+    /// Signals that were sent and not answered yet, in order: as many as the connection takes.
+    unheard: VecDeque<Signal>,
     /// Runs and holds still to be handed over; `None` when no hand-over is under way.
     handover: Option<VecDeque<(Report, With)>>,
 }
@@ -116,7 +118,12 @@ impl Table {
             }
             Request::Drop { key } => self.holds.remove(&key).then_some(Effect::Drop { key }),
             Request::Taken => {
-                self.fill_window();
+                // Signals wait for the end of a hand-over, so that until then it is a window that is answered.
+                if self.handover.is_some() {
+                    self.fill_window();
+                } else {
+                    self.unheard.pop_front();
+                }
                 None
             }
             Request::Adopt { run, pid, streams, born_ns } => {
@@ -227,13 +234,22 @@ impl Table {
 
     /// Notes that the report of [`Self::next_report`] went out whole.
     pub fn sent(&mut self) {
-        self.outbox.pop_front();
+        if let Some((Report::Signal { signal }, _)) = self.outbox.pop_front() {
+            self.unheard.push_back(signal);
+        }
     }
 
     /// Begins the hand-over to a new reactor: everything that is not settled is told again.
     pub fn hand_over(&mut self, deaths: u64, daemonized: bool, ending: bool) {
         let untold = self.outbox.drain(..).chain(self.handover.take().into_iter().flatten());
-        let signals: Vec<_> = untold.filter(|(report, _)| matches!(report, Report::Signal { .. })).collect();
+        let untold = untold.filter(|(report, _)| matches!(report, Report::Signal { .. }));
+        let unheard = self.unheard.drain(..).map(|signal| (Report::Signal { signal }, With::Nothing));
+        let mut signals: Vec<(Report, With)> = Vec::new();
+        for signal in unheard.chain(untold) {
+            if !signals.contains(&signal) {
+                signals.push(signal);
+            }
+        }
         let mut all: VecDeque<_> =
             self.holds.iter().map(|key| (Report::Held { key: *key }, With::Held(*key))).collect();
         for (run, entry) in &self.runs {

@@ -266,6 +266,27 @@ fn a_signal_is_told_once_however_many_reactors_die_before_they_hear_it() {
 }
 
 #[test]
+fn a_signal_that_was_sent_is_told_again_until_it_is_answered() {
+    let mut table = Table::default();
+    table.hand_over(0, false, false);
+    [Signal::TERM, Signal::HUP, Signal::TERM].into_iter().for_each(|signal| {
+        table.signal(signal);
+        told(&mut table);
+    });
+    table.signal(Signal::HUP);
+    table.request(Request::Taken);
+    table.hand_over(1, false, false);
+    let signals = |table: &mut Table| -> Vec<Report> {
+        told(table).into_iter().filter(|report| matches!(report, Report::Signal { .. })).collect()
+    };
+    let [hup, term] = [Signal::HUP, Signal::TERM].map(|signal| Report::Signal { signal });
+    assert_eq!(signals(&mut table), [hup, term], "each kind once, in the order in which they came");
+    (0..2).for_each(|_| assert_eq!(table.request(Request::Taken), None));
+    table.hand_over(2, false, false);
+    assert_eq!(signals(&mut table), []);
+}
+
+#[test]
 fn a_run_that_has_ended_is_told_with_its_end_when_it_is_asked_for_again() {
     let mut table = Table::default();
     table.spawned(1, 100, PIPES, 5);

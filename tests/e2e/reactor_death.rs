@@ -205,6 +205,26 @@ fn a_termination_in_flight_survives_the_death_of_the_reactor() {
 }
 
 #[test]
+fn a_signal_on_its_way_to_a_reactor_that_dies_is_told_to_the_next_one() {
+    if !ours("keeper and reactor") {
+        return;
+    }
+    let mut daemon = Daemon::start("signal-in-flight", "[program:web]\ncommand=sleep 1000\nstartsecs=0");
+    daemon.wait_running("web");
+    let (keeper, reactor) = (daemon.keeper(), daemon.reactor());
+    proc::signal(reactor, Signal::SIGSTOP);
+    wait::until(LONG, "the reactor to stand still", || (proc::state(reactor) == Some('T')).then_some(()));
+    let before = proc::switches(keeper);
+    daemon.signal(Signal::SIGTERM);
+    // The keeper woke up, wrote what it had to say, and sleeps again.
+    let has_told = || proc::switches(keeper) > before && proc::state(keeper) == Some('S');
+    wait::until(LONG, "the keeper to tell it", || has_told().then_some(()));
+    proc::signal(reactor, Signal::SIGKILL);
+    assert_eq!(daemon.wait_exit(LONG).code(), Some(0));
+    assert!(daemon.sandbox.processes().is_empty());
+}
+
+#[test]
 fn a_reactor_that_cannot_be_set_up_is_tried_again_and_never_ends_the_daemon() {
     if !ours("keeper and reactor") {
         return;
