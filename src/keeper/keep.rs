@@ -442,9 +442,10 @@ impl Keeper {
         let child = ends.child_streams(self.held.get(&held), self.null.as_fd());
         let mask = signals::block_all().map_err(|error| (error, false))?;
         let born_ns = clock::since_boot_ns();
+        let keeper = process::own_pid();
         let forked = self.alone.fork();
         if let Ok(Forked::Child) = forked {
-            spawn::enter(run, image.as_fd(), &child, self.notes.1.as_fd());
+            spawn::enter(run, keeper, image.as_fd(), &child, self.notes.1.as_fd());
         }
         signals::restore(&mask).map_err(|error| (error, false))?;
         match forked {

@@ -5,6 +5,7 @@
 //! copy, and calls only what signal-safety(7) allows. What fails is told with its stage over one pipe that all
 //! children share; a record is smaller than `PIPE_BUF`, so records never mix.
 
+use crate::model::Pid;
 use crate::sys::process::Limited;
 use crate::sys::{identity, process, signals};
 use nix::errno::Errno;
@@ -169,11 +170,18 @@ pub fn decode_note(note: &[u8; NOTE_SIZE_BYTES]) -> (u64, u32, i32) {
 
 /// Becomes the program; called in the child of a fork with all signals blocked, and never returns.
 ///
+/// Nothing is executed, and nothing said, when `parent` is no longer its parent.
 /// A failure is written to descriptor 2 in supervisord's words, told over `notes`, and ends in exit code 127.
-pub fn enter(run: u64, image: BorrowedFd<'_>, streams: &ChildStreams<'_>, notes: BorrowedFd<'_>) -> ! {
+pub fn enter(
+    run: u64,
+    parent: Pid,
+    image: BorrowedFd<'_>,
+    streams: &ChildStreams<'_>,
+    notes: BorrowedFd<'_>,
+) -> ! {
     signals::reset_own();
     process::new_session();
-    let (stage, errno) = match become_program(image, streams) {
+    let (stage, errno) = match become_program(image, streams, parent) {
         Err(failed) => failed,
         Ok(never) => match never {},
     };
@@ -191,6 +199,7 @@ type Failure = (Stage, i32);
 fn become_program(
     image: BorrowedFd<'_>,
     streams: &ChildStreams<'_>,
+    parent: Pid,
 ) -> Result<std::convert::Infallible, Failure> {
     let last = |error: io::Error| error.raw_os_error().unwrap_or(0);
     for (fd, target) in [(&streams.stdin, 0), (&streams.stdout, 1), (&streams.stderr, 2)] {
@@ -222,6 +231,12 @@ fn become_program(
     }
     let path = mapped.text(mapped.word(6));
     signals::unblock_all();
+    // A parent that died could tell nobody of this child, which bears no mark before it executes: it would be asked
+    // for a second time.
+    if nix::unistd::getppid().as_raw() != parent.0 {
+        // SAFETY: _exit ends the process and takes a number.
+        unsafe { libc::_exit(i32::from(EXIT_NOT_SPAWNED)) }
+    }
     let errno = mapped.exec(path);
     say(format_args!("supervisor: couldn't exec {}: {:?}\n", Shown(path), Errno::from_raw(errno)));
     Err((Stage::Exec, errno))
@@ -369,6 +384,11 @@ mod tests {
 
     /// Runs an image in a child whose three streams are one pipe; returns status, output and note.
     fn run(image: &Image) -> io::Result<(ExitStatus, String, Note)> {
+        run_under(process::own_pid(), image)
+    }
+
+    /// The same for a child that believes this to be its parent.
+    fn run_under(parent: Pid, image: &Image) -> io::Result<(ExitStatus, String, Note)> {
         let stored = image.store()?;
         let (read, write) = crate::sys::fd::pipe()?;
         let (notes_read, notes_write) = crate::sys::fd::pipe()?;
@@ -379,7 +399,7 @@ mod tests {
             // As a keeper does when it begins; here the test program's own must stay.
             signals::reset_dispositions();
             let streams = ChildStreams { stdin: read.as_fd(), stdout: write.as_fd(), stderr: write.as_fd() };
-            enter(7, stored.as_fd(), &streams, notes_write.as_fd());
+            enter(7, parent, stored.as_fd(), &streams, notes_write.as_fd());
         };
         signals::restore(&old)?;
         drop((write, notes_write));
@@ -408,6 +428,13 @@ mod tests {
         };
         let (status, output, note) = run(&image)?;
         assert_eq!((status, output.as_str(), note), (ExitStatus::Code(5), "sh 1\n/\n0027\n", None));
+        Ok(())
+    }
+
+    #[test]
+    fn nothing_is_executed_once_the_parent_has_died() -> io::Result<()> {
+        let (status, output, note) = run_under(Pid(1), &shell("echo started"))?;
+        assert_eq!((status, output.as_str(), note), (ExitStatus::Code(EXIT_NOT_SPAWNED), "", None));
         Ok(())
     }
 
