@@ -79,7 +79,7 @@ impl Reactor {
                     streams.0 |= bit;
                 }
             }
-            let adopt = Request::Adopt { run: run.0, pid: pid.0, streams, born_ns: live.born_ns };
+            let adopt = Request::Adopt { run: run.0, pid: pid.0, streams, started_ticks: live.started_ticks };
             self.link.send(adopt, fds);
         }
         self.link.send(Request::Ready, Vec::new());
@@ -98,8 +98,10 @@ impl Reactor {
             return;
         }
         for pid in tree::all() {
-            if tree::tag(pid).is_some_and(|tag| tags.contains(&tag)) {
-                process::kill_checked(pid, Signal::KILL);
+            if let Some(seen) = tree::entry(pid)
+                && tree::tag(pid).is_some_and(|tag| tags.contains(&tag))
+            {
+                process::kill_checked(&seen, Signal::KILL);
             }
         }
     }

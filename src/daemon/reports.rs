@@ -41,12 +41,12 @@ impl Reactor {
             Report::Exited { run, .. } if !self.runs.table.contains_key(&RunId(run)) => {
                 self.link.send(Request::Release { run }, Vec::new());
             }
-            Report::Spawned { run, pid, streams, born_ns } => {
+            Report::Spawned { run, pid, streams, started_ticks } => {
                 let run = RunId(run);
                 if !self.runs.entry(run).alive {
                     self.inputs.push_back(Input::Spawned { run, pid: Pid(pid) });
                 }
-                self.spawned(run, Pid(pid), streams, born_ns, fds);
+                self.spawned(run, Pid(pid), streams, started_ticks, fds);
             }
             Report::Failed { run, errno, pipe } => {
                 let run = RunId(run);
@@ -83,7 +83,7 @@ impl Reactor {
         run: RunId,
         pid: Pid,
         streams: Streams,
-        born_ns: u64,
+        started_ticks: u64,
         fds: Vec<OwnedFd>,
     ) {
         if fds.len() < streams.kept() {
@@ -93,7 +93,7 @@ impl Reactor {
         let stdin = if streams.has(Streams::STDIN) { fds.next() } else { None };
         let entry = self.runs.entry(run);
         (entry.main, entry.alive, entry.asked) = (Some(pid), true, false);
-        (entry.streams, entry.born_ns, entry.stdin) = (streams, born_ns, stdin);
+        (entry.streams, entry.started_ticks, entry.stdin) = (streams, started_ticks, stdin);
         let spec = entry.process.and_then(|id| self.core.process(id)).map(|p| p.spec().clone());
         let listens = entry.process.is_some_and(|id| self.core.is_listener(id));
         if listens {

@@ -32,8 +32,8 @@ pub(super) struct LiveRun {
     pub(super) process: Option<ProcessId>,
     /// Its main process, once there is one.
     pub(super) main: Option<Pid>,
-    /// When it was made, in nanoseconds since boot.
-    pub(super) born_ns: u64,
+    /// When it started, in the process table's clock ticks; 0 where that could not be read.
+    pub(super) started_ticks: u64,
     /// Which of its streams are pipes.
     pub(super) streams: Streams,
     /// Whether the main process lives.

@@ -42,15 +42,29 @@ impl Sweeper<'_> {
             if target.main_alive {
                 roots.push(target.main);
             }
-            let mut tree = if roots.is_empty() { Vec::new() } else { tree::descend(&roots) };
-            tree.retain(|pid| *pid != target.main && !self.known.contains(pid));
-            tree.retain(|pid| tree::entry(*pid).is_some_and(|entry| !entry.zombie));
+            let tree = if roots.is_empty() { Vec::new() } else { tree::descend(&roots) };
+            let members = self.members(&tree, target, orphans);
             if let Some(signal) = target.signal {
-                tree.iter().for_each(|pid| process::kill_checked(*pid, signal));
+                members.iter().for_each(|entry| process::kill_checked(entry, signal));
             }
-            found.insert(target.run, tree);
+            found.insert(target.run, members.into_iter().map(|entry| entry.pid).collect());
         }
         found
+    }
+
+    /// Returns what is left of a tree, each as it was when it was seen to belong there: an orphan by its mark, the
+    /// others by their parents. A number that another process has got since proves nothing.
+    fn members(&self, tree: &[Pid], target: &Target, orphans: &[tree::Entry]) -> Vec<tree::Entry> {
+        let pids: BTreeSet<Pid> = tree.iter().copied().collect();
+        let proven = |pid: &Pid| -> Option<tree::Entry> {
+            let orphan = orphans.iter().find(|orphan| orphan.pid == *pid && self.belongs(orphan, target));
+            orphan.copied().or_else(|| {
+                let now = tree::entry(*pid)?;
+                (pids.contains(&now.parent) || self.belongs(&now, target)).then_some(now)
+            })
+        };
+        let strangers = tree.iter().filter(|pid| **pid != target.main && !self.known.contains(pid));
+        strangers.filter_map(proven).filter(|entry| !entry.zombie).collect()
     }
 
     /// Returns what became the keeper's child without being the main process of a run.

@@ -5,12 +5,12 @@ use super::protocol::{MESSAGE_SIZE_BYTES, Request, Streams, Whom};
 use super::respawn::Respawn;
 use super::table::{Effect, Table, With};
 use super::wire::Inbox;
-use crate::model::{Pid, Signal, Time};
+use crate::model::{ExitStatus, Pid, Signal, Time};
 use crate::sys::process::{self, Alone, Forked, Limited};
 use crate::sys::signals::{self, SignalPipe};
 use crate::sys::spawn::{self, ChildStreams, NOTE_SIZE_BYTES};
 use crate::sys::watch::Exits;
-use crate::sys::{clock, fd, fdpass, identity, pipe};
+use crate::sys::{clock, fd, fdpass, identity, pipe, tree};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -115,7 +115,7 @@ impl Keeper {
         let mut keeper = Keeper::prepare(start)?;
         // The reactor blocked them: what came before there was a handler comes now.
         signals::unblock_all();
-        keeper.watched.add(u64::MAX, pid);
+        keeper.watched.add(u64::MAX, pid, 0);
         keeper.reactor = Some(Reactor::new(pid, socket));
         (keeper.replaces, keeper.daemonized) = (true, true);
         Ok(keeper)
@@ -158,6 +158,8 @@ impl Keeper {
             self.wait();
             self.take_signals();
             self.receive();
+            // Also of a child that is stopped between its note and its end, or the note would wake us for ever.
+            self.take_notes();
             self.reap();
             self.take_deadlines();
             if self.reactor.is_none()
@@ -172,10 +174,11 @@ impl Keeper {
     }
 
     /// Sleeps until something happens, or the next deadline; there is none while all is well.
-    fn wait(&self) {
+    fn wait(&mut self) {
         let ask_at = self.watched.must_ask().then(|| clock::now().after(ASK_EVERY));
         let gone_by = self.reactor.as_ref().and_then(|reactor| reactor.gone_by);
-        let due = [self.respawn_at, self.impatient_at, ask_at, gone_by].into_iter().flatten().min();
+        let ended_by = self.watched.next_deadline();
+        let due = [self.respawn_at, self.impatient_at, ask_at, gone_by, ended_by].into_iter().flatten().min();
         let timeout = due.map_or(PollTimeout::NONE, |due| {
             let rest = due.since(clock::now()) + Duration::from_millis(1);
             PollTimeout::try_from(rest).unwrap_or(PollTimeout::MAX)
@@ -190,9 +193,14 @@ impl Keeper {
             let out = if full { PollFlags::POLLOUT } else { PollFlags::empty() };
             fds.push(PollFd::new(reactor.socket.as_fd(), PollFlags::POLLIN | out));
         }
-        fds.extend(self.watched.fds().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
+        let own = fds.len();
+        fds.extend(self.watched.poll_fds());
         // An error is EINTR, or memory that is short: both are over at the next turn.
-        let _ = poll(&mut fds, timeout);
+        let woken = poll(&mut fds, timeout).is_ok_and(|count| count > 0);
+        let is_ready = |fd: &PollFd<'_>| woken && fd.any().unwrap_or(true);
+        let ready: Vec<bool> = fds[own..].iter().map(is_ready).collect();
+        drop(fds);
+        self.watched.note(&ready);
     }
 
     fn take_signals(&mut self) {
@@ -354,9 +362,12 @@ impl Keeper {
                 }
             }
             Effect::Drop { key } => drop(self.held.remove(&key)),
-            Effect::Watch { run, pid } => {
+            Effect::Watch { run, pid, started_ticks } => {
                 self.fds.insert(run, fds);
-                self.watched.add(run, Pid(pid));
+                let pid = Pid(pid);
+                if !self.watched.has(pid) && !self.watched.add(run, pid, started_ticks) {
+                    self.table.ended(pid.0, ExitStatus::Unknown);
+                }
             }
             Effect::Own(request) => self.own(request, fds.pop()),
         }
@@ -397,13 +408,15 @@ impl Keeper {
     }
 
     fn kill(&mut self, run: u64, pid: Pid, signal: Signal, whom: Whom) {
+        // A child of ours is not reaped, so that its number means it; another's is checked.
+        let kill = || self.watched.signal(pid, signal).unwrap_or_else(|| process::kill(pid, signal));
         if self.watched.has(pid) && !self.watched.is_alive(pid) {
             return;
         }
         let result = match whom {
-            Whom::Main => process::kill(pid, signal),
+            Whom::Main => kill(),
             // A child that left its group is still stopped: by its own number.
-            Whom::Group => process::kill_group(pid, signal).or_else(|_| process::kill(pid, signal)),
+            Whom::Group => process::kill_group(pid, signal).or_else(|_| kill()),
         };
         match result.map_err(|error| error.raw_os_error()) {
             Ok(()) | Err(Some(libc::ESRCH)) => {}
@@ -418,9 +431,9 @@ impl Keeper {
             None => Err((io::Error::from_raw_os_error(libc::EMFILE), true)),
         };
         match result {
-            Ok((pid, born_ns, fds)) => {
+            Ok((pid, started_ticks, fds)) => {
                 self.fds.insert(run, fds);
-                self.table.spawned(run, pid.0, streams, born_ns);
+                self.table.spawned(run, pid.0, streams, started_ticks);
             }
             Err((error, pipe)) => self.table.spawn_failed(run, error.raw_os_error().unwrap_or(0), pipe),
         }
@@ -441,7 +454,6 @@ impl Keeper {
         let ends = Ends::make(streams, small).map_err(|error| (error, true))?;
         let child = ends.child_streams(self.held.get(&held), self.null.as_fd());
         let mask = signals::block_all().map_err(|error| (error, false))?;
-        let born_ns = clock::since_boot_ns();
         let keeper = process::own_pid();
         let forked = self.alone.fork();
         if let Ok(Forked::Child) = forked {
@@ -449,7 +461,11 @@ impl Keeper {
         }
         signals::restore(&mask).map_err(|error| (error, false))?;
         match forked {
-            Ok(Forked::Parent(pid)) => Ok((pid, born_ns, ends.kept)),
+            Ok(Forked::Parent(pid)) => {
+                // It is not reaped yet, so that nobody else has its number.
+                let started_ticks = tree::entry(pid).map_or(0, |entry| entry.started_ticks);
+                Ok((pid, started_ticks, ends.kept))
+            }
             Ok(Forked::Child) => Err((io::Error::from_raw_os_error(libc::EINVAL), false)),
             Err(error) => Err((error, false)),
         }
@@ -466,7 +482,7 @@ impl Keeper {
                 self.table.ended(pid.0, status, clock::now().0);
             }
         }
-        for (run, pid, status) in self.watched.ended() {
+        for (run, pid, status) in self.watched.ended(clock::now()) {
             if run != u64::MAX {
                 self.table.ended(pid.0, status, clock::now().0);
             } else if self.reactor.as_ref().is_some_and(|reactor| reactor.pid == pid) {

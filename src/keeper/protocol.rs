@@ -127,8 +127,8 @@ pub enum Request {
         pid: i32,
         /// Its streams, whose descriptors come along.
         streams: Streams,
-        /// When it was made, in nanoseconds since boot.
-        born_ns: u64,
+        /// When it started, in the process table's clock ticks; 0 where that could not be read.
+        started_ticks: u64,
     },
 }
 
@@ -143,8 +143,8 @@ pub enum Report {
         pid: i32,
         /// Its streams.
         streams: Streams,
-        /// When it was made, in nanoseconds since boot.
-        born_ns: u64,
+        /// When it started, in the process table's clock ticks; 0 where that could not be read.
+        started_ticks: u64,
     },
     /// No child was made.
     Failed {
@@ -274,8 +274,8 @@ impl Request {
             Request::Daemonize => [12, 0, 0, 0, 0, 0, 0, 0],
             Request::Exit { code } => [13, code, 0, 0, 0, 0, 0, 0],
             Request::Taken => [14, 0, 0, 0, 0, 0, 0, 0],
-            Request::Adopt { run, pid, streams, born_ns } => {
-                [15, run, unsigned(pid), streams.0, born_ns, 0, 0, 0]
+            Request::Adopt { run, pid, streams, started_ticks } => {
+                [15, run, unsigned(pid), streams.0, started_ticks, 0, 0, 0]
             }
         })
     }
@@ -302,7 +302,7 @@ impl Request {
             12 => Request::Daemonize,
             13 => Request::Exit { code: run },
             14 => Request::Taken,
-            15 => Request::Adopt { run, pid: signed(a), streams: Streams(b), born_ns: c },
+            15 => Request::Adopt { run, pid: signed(a), streams: Streams(b), started_ticks: c },
             _ => return None,
         })
     }
@@ -323,8 +323,8 @@ impl Report {
     #[must_use]
     pub fn encode(self) -> Wire {
         pack(match self {
-            Report::Spawned { run, pid, streams, born_ns } => {
-                [1, run, unsigned(pid), streams.0, born_ns, 0, 0, 0]
+            Report::Spawned { run, pid, streams, started_ticks } => {
+                [1, run, unsigned(pid), streams.0, started_ticks, 0, 0, 0]
             }
             Report::Failed { run, errno, pipe } => [2, run, unsigned(errno), u64::from(pipe), 0, 0, 0, 0],
             Report::Noted { run, stage, errno } => [3, run, u64::from(stage), unsigned(errno), 0, 0, 0, 0],
@@ -351,7 +351,7 @@ impl Report {
     pub fn decode(wire: &Wire) -> Option<Report> {
         let [kind, run, a, b, c, ..] = unpack(wire);
         Some(match kind {
-            1 => Report::Spawned { run, pid: signed(a), streams: Streams(b), born_ns: c },
+            1 => Report::Spawned { run, pid: signed(a), streams: Streams(b), started_ticks: c },
             2 => Report::Failed { run, errno: signed(a), pipe: b == 1 },
             3 => Report::Noted { run, stage: a as u32, errno: signed(b) },
             4 => Report::Exited { run, status: unpack_status(a, b), at_ns: c },
@@ -398,7 +398,7 @@ mod tests {
             Request::Daemonize,
             Request::Exit { code: 2 },
             Request::Taken,
-            Request::Adopt { run: 1, pid: -1, streams, born_ns: 77 },
+            Request::Adopt { run: 1, pid: -1, streams, started_ticks: 77 },
         ];
         all.iter().for_each(|one| assert_eq!(Request::decode(&one.encode()), Some(*one)));
         assert_eq!(Request::decode(&[0xff; MESSAGE_SIZE_BYTES]), None);
@@ -408,7 +408,7 @@ mod tests {
     fn every_report_comes_back_as_it_was_sent() {
         let killed = ExitStatus::Signaled { signal: Signal::KILL, core: true };
         let all = [
-            Report::Spawned { run: 1, pid: 4711, streams: Streams(7), born_ns: 5 },
+            Report::Spawned { run: 1, pid: 4711, streams: Streams(7), started_ticks: 5 },
             Report::Failed { run: 1, errno: 11, pipe: true },
             Report::Noted { run: 1, stage: 5, errno: 2 },
             Report::Exited { run: 1, status: ExitStatus::Code(255), at_ns: u64::MAX },

@@ -56,6 +56,8 @@ pub enum Effect {
         run: u64,
         /// Its process.
         pid: i32,
+        /// When that started; the run has ended where another process has its number by now.
+        started_ticks: u64,
     },
     /// Carry out a request about the keeper itself.
     Own(Request),
@@ -77,7 +79,7 @@ pub enum With {
 struct Entry {
     pid: i32,
     streams: Streams,
-    born_ns: u64,
+    started_ticks: u64,
     note: Option<(u32, i32)>,
     /// How, and when it was reaped.
     ended: Option<(ExitStatus, u64)>,
@@ -126,9 +128,9 @@ impl Table {
                 }
                 None
             }
-            Request::Adopt { run, pid, streams, born_ns } => {
-                self.insert(run, pid, streams, born_ns);
-                Some(Effect::Watch { run, pid })
+            Request::Adopt { run, pid, streams, started_ticks } => {
+                self.insert(run, pid, streams, started_ticks);
+                Some(Effect::Watch { run, pid, started_ticks })
             }
             own => Some(Effect::Own(own)),
         }
@@ -137,8 +139,12 @@ impl Table {
     fn spawn(&mut self, run: u64, streams: Streams, held: u64) -> Option<Effect> {
         // Asked again by a reactor that did not hear the answer: one child is enough.
         if let Some(entry) = self.runs.get(&run) {
-            let told =
-                Report::Spawned { run, pid: entry.pid, streams: entry.streams, born_ns: entry.born_ns };
+            let told = Report::Spawned {
+                run,
+                pid: entry.pid,
+                streams: entry.streams,
+                started_ticks: entry.started_ticks,
+            };
             let (note, ended) = (entry.note, entry.ended);
             self.tell(told, With::Run(run));
             if let Some(end) = ended {
@@ -149,16 +155,16 @@ impl Table {
         Some(Effect::Spawn { run, streams, held })
     }
 
-    fn insert(&mut self, run: u64, pid: i32, streams: Streams, born_ns: u64) {
-        let entry = Entry { pid, streams, born_ns, note: None, ended: None };
+    fn insert(&mut self, run: u64, pid: i32, streams: Streams, started_ticks: u64) {
+        let entry = Entry { pid, streams, started_ticks, note: None, ended: None };
         self.runs.insert(run, entry);
         self.by_pid.insert(pid, run);
     }
 
     /// Notes that the child of a run exists.
-    pub fn spawned(&mut self, run: u64, pid: i32, streams: Streams, born_ns: u64) {
-        self.insert(run, pid, streams, born_ns);
-        self.tell(Report::Spawned { run, pid, streams, born_ns }, With::Run(run));
+    pub fn spawned(&mut self, run: u64, pid: i32, streams: Streams, started_ticks: u64) {
+        self.insert(run, pid, streams, started_ticks);
+        self.tell(Report::Spawned { run, pid, streams, started_ticks }, With::Run(run));
     }
 
     /// Notes that no child could be made.
@@ -253,8 +259,8 @@ impl Table {
         let mut all: VecDeque<_> =
             self.holds.iter().map(|key| (Report::Held { key: *key }, With::Held(*key))).collect();
         for (run, entry) in &self.runs {
-            let (run, Entry { pid, streams, born_ns, .. }) = (*run, *entry);
-            all.push_back((Report::Spawned { run, pid, streams, born_ns }, With::Run(run)));
+            let (run, Entry { pid, streams, started_ticks, .. }) = (*run, *entry);
+            all.push_back((Report::Spawned { run, pid, streams, started_ticks }, With::Run(run)));
         }
         for (run, entry) in &self.runs {
             let Some((status, at_ns)) = entry.ended else { continue };

@@ -143,7 +143,7 @@ fn a_lost_keeper_is_replaced_after_any_message_without_a_second_child() {
         world.to_keeper.clear();
         for (run, pid) in world.children.clone() {
             if reactor.alive.contains(&run) {
-                world.to_keeper.push_back(Request::Adopt { run, pid, streams: PIPES, born_ns: 0 });
+                world.to_keeper.push_back(Request::Adopt { run, pid, streams: PIPES, started_ticks: 0 });
             }
         }
         while world.step(&mut reactor) {}
@@ -164,7 +164,7 @@ fn asking_twice_for_a_run_makes_one_child() {
     table.spawned(1, 100, PIPES, 5);
     table.sent();
     assert_eq!(table.request(Request::Spawn { run: 1, streams: PIPES, held: 0 }), None);
-    let told = Report::Spawned { run: 1, pid: 100, streams: PIPES, born_ns: 5 };
+    let told = Report::Spawned { run: 1, pid: 100, streams: PIPES, started_ticks: 5 };
     assert_eq!(table.next_report(), Some((told, With::Run(1))));
 }
 

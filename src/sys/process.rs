@@ -187,23 +187,40 @@ impl Limited {
     }
 }
 
-/// Sends a signal to a process that is not our child, and to no other: its identity is pinned, looked at
-/// again, and only then signalled (pidfd_send_signal(2)). What has gone meanwhile is not an error.
-pub fn kill_checked(pid: Pid, signal: Signal) {
-    let Some(before) = super::tree::entry(pid) else { return };
+/// Sends a signal to a process that is not our child, and to no other: it is pinned, looked at again, and signalled
+/// only when it is still the one that `seen` was read of (pidfd_send_signal(2)). What has gone is not an error.
+pub fn kill_checked(seen: &super::tree::Entry, signal: Signal) {
     #[cfg(target_os = "linux")]
     if !super::portable()
-        && let Some(pidfd) = super::watch::pin(pid)
+        && let Some(pidfd) = super::watch::pin(seen.pid)
     {
-        use std::os::fd::AsRawFd;
-        if super::tree::entry(pid).is_some_and(|now| now.started_ticks == before.started_ticks) {
-            let (fd, no_info) = (pidfd.as_raw_fd(), std::ptr::null::<libc::siginfo_t>());
-            // SAFETY: takes an open descriptor, a number, a null pointer that means "as kill", and no flags.
-            unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, signal.0, no_info, 0) };
+        if super::tree::is_same(seen.pid, seen.started_ticks) {
+            let _ = super::watch::send(&pidfd, signal);
         }
         return;
     }
-    if super::tree::entry(pid).is_some_and(|now| now.started_ticks == before.started_ticks) {
-        let _ = kill(pid, signal);
+    if super::tree::is_same(seen.pid, seen.started_ticks) {
+        let _ = kill(seen.pid, signal);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::tree;
+    use std::process::Command;
+
+    #[test]
+    fn a_process_that_took_over_a_number_is_not_signalled() -> io::Result<()> {
+        let mut child = Command::new("sleep").arg("1000").spawn()?;
+        let pid = Pid(child.id() as i32);
+        let entry = tree::entry(pid).ok_or(io::ErrorKind::NotFound)?;
+        // As if another process had been looked at, which ended and left its number to this one.
+        kill_checked(&tree::Entry { started_ticks: entry.started_ticks + 1, ..entry }, Signal::KILL);
+        kill_checked(&entry, Signal::TERM);
+        let status = wait_for(pid)?;
+        assert_eq!(status, ExitStatus::Signaled { signal: Signal::TERM, core: false });
+        let _ = child.try_wait();
+        Ok(())
     }
 }

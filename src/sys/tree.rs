@@ -42,6 +42,12 @@ pub fn descend(roots: &[Pid]) -> Vec<Pid> {
     found
 }
 
+/// Whether the process of this number is still the one that started then; 0 stands for any.
+#[must_use]
+pub fn is_same(pid: Pid, started_ticks: u64) -> bool {
+    entry(pid).is_some_and(|now| started_ticks == 0 || now.started_ticks == started_ticks)
+}
+
 #[cfg(target_os = "linux")]
 mod platform {
     use super::{Entry, Pid, TAG};
