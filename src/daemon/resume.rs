@@ -105,7 +105,7 @@ fn take_over(reactor: &mut Reactor, handed: HandOver) {
         }
         reactor.take_report(report, fds);
     }
-    reactor.disk.all_open();
+    reactor.disk.all_open(reactor.pump.streams());
     reactor.inputs.push_back(Input::HandedOver);
     if matches!(handed.begin, Some(Report::Begin { ending: true, .. })) {
         reactor.inputs.push_back(Input::Signal(Signal::TERM));

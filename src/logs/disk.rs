@@ -12,7 +12,7 @@ use super::slot::Slot;
 use super::worker::Worker;
 use crate::sys::open::OpenError;
 use nix::sys::signal::SigSet;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -81,7 +81,7 @@ pub(super) enum Job<T> {
     End(StreamId),
     Lost(Lost),
     Run(Box<dyn FnOnce() -> T + Send>),
-    AllOpen,
+    AllOpen(BTreeSet<StreamId>),
     LimitOpenFiles(usize),
     Discard,
     Stop,
@@ -306,9 +306,10 @@ impl<T: Send + 'static> Disk<T> {
     }
 
     /// Says that every log that an earlier process had open is open again, over a pool that was adopted: from now
-    /// on it is known which are shared, and the beginning of a line waits for its end in those only.
-    pub fn all_open(&self) {
-        self.shared.push(Job::AllOpen);
+    /// on it is known which are shared, and the beginning of a line waits for its end in those only, and only of the
+    /// `streams` that are still read.
+    pub fn all_open(&self, streams: BTreeSet<StreamId>) {
+        self.shared.push(Job::AllOpen(streams));
     }
 
     /// Says how many log files may be open at a time; until then, [`OPEN_FILES_MIN`].

@@ -19,7 +19,7 @@ use crate::sys::pipe::{self, Peeper};
 use crate::sys::{fd, shm};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -212,6 +212,12 @@ impl Pump {
     #[must_use]
     pub fn has(&self, stream: StreamId) -> bool {
         self.streams.contains_key(&stream)
+    }
+
+    /// Returns the streams that are being read.
+    #[must_use]
+    pub fn streams(&self) -> BTreeSet<StreamId> {
+        self.streams.keys().copied().collect()
     }
 
     /// Returns a duplicate of a stream's pipe, for whoever must keep it open.

@@ -9,8 +9,9 @@ use super::disk::Shared;
 use super::pool::Pool;
 use super::sink::{Route, SinkId, SinkSpec, StreamId};
 use super::slot::{Outlet, Reading, Slot};
+use super::syslog::Syslog;
 use super::worker::Worker;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -100,7 +101,7 @@ impl World<'_> {
         for stream in [0, 1] {
             worker.open(SinkId(stream), self.case.spec(&self.dir, StreamId(u64::from(stream))));
         }
-        worker.set_all_open();
+        worker.set_all_open(&BTreeSet::from([StreamId(0), StreamId(1)]));
         loop {
             // Several reads are under way before the first of them is written.
             let mut batch = Vec::new();
@@ -217,9 +218,92 @@ fn the_beginning_of_a_line_is_written_when_the_log_is_its_own() -> Result<(), Er
     worker.open(SinkId(1), case.spec(dir.path(), StreamId(0)));
     worker.before_sleep();
     assert_eq!(fs::read_to_string(&path)?, "", "nor is it known before all are open");
-    worker.set_all_open();
+    worker.set_all_open(&BTreeSet::from([StreamId(0)]));
     worker.before_sleep();
     assert_eq!(fs::read_to_string(&path)?, "login: ");
+    Ok(())
+}
+
+/// The pipe may be gone: what nobody reads any more gets no end of its line.
+#[test]
+fn the_beginning_of_a_line_whose_stream_has_gone_is_written() -> Result<(), Error> {
+    for openings in 0..3 {
+        let chunks = vec![(StreamId(0), b"last words".to_vec())];
+        let case = Case { chunks, ..Case::new(0, false, true) };
+        let dir = tempfile::tempdir()?;
+        let mut world =
+            World { case: &case, dir: dir.path().to_path_buf(), pool: Pool::create()?, next_chunk: 0 };
+        let pool = Arc::new(Pool::adopt(world.pool.fd().try_clone_to_owned()?)?);
+        drop(world.read(&pool));
+        let pool = Arc::new(Pool::adopt(world.pool.fd().try_clone_to_owned()?)?);
+        let shared: Arc<Shared<()>> = Arc::new(Shared::new(pool, Box::new(|| {})));
+        let mut worker = Worker::new(shared);
+        worker.replay();
+        (0..openings).for_each(|sink| worker.open(SinkId(sink), case.spec(dir.path(), StreamId(1))));
+        worker.set_all_open(&BTreeSet::from([StreamId(1)]));
+        worker.before_sleep();
+        assert_eq!(fs::read_to_string(dir.path().join("both.log"))?, "last words", "{openings} others");
+    }
+    Ok(())
+}
+
+#[test]
+fn our_own_lines_for_the_system_log_go_there_after_a_crash_too() -> Result<(), Error> {
+    let dir = tempfile::tempdir()?;
+    let path = dir.path().join("devlog");
+    let system_log = std::os::unix::net::UnixDatagram::bind(&path)?;
+    system_log.set_nonblocking(true)?;
+    let create = Pool::create()?;
+    let route = Route { file: Some(SinkSpec::syslog()), ..Route::default() };
+    let outlet = Arc::new(Outlet::new(route));
+    let own = |pool: &Pool, text: &[u8]| -> Result<Slot, Error> {
+        let mut slot = pool.take(StreamId(9), text.len()).ok_or("no slot")?;
+        let reading = Reading { stream: StreamId(9), outlet: &outlet, len: text.len() };
+        slot.begin(reading, &[0xff; 16]).copy_from_slice(text);
+        slot.filled(text.len());
+        Ok(slot)
+    };
+    drop(own(&create, b"before\nthe crash\n")?);
+    let pool = Arc::new(Pool::adopt(create.fd().try_clone_to_owned()?)?);
+    let shared: Arc<Shared<()>> = Arc::new(Shared::new(Arc::clone(&pool), Box::new(|| {})));
+    let mut worker = Worker::new(shared).with_syslog(Syslog::at(vec![path]));
+    worker.replay();
+    worker.open(SinkId(1), SinkSpec::syslog());
+    worker.slot(own(&pool, b"after\n")?);
+    let mut buffer = [0; 1024];
+    for wanted in ["before", "the crash", "after"] {
+        let len = system_log.recv(&mut buffer)?;
+        let text = String::from_utf8_lossy(&buffer[..len]).into_owned();
+        assert!(text.ends_with(&format!(": {wanted}")), "{text} instead of {wanted}");
+    }
+    assert!(!Path::new("syslog").exists(), "a file of that name");
+    Ok(())
+}
+
+/// The next bytes may come from the next run of the program.
+#[test]
+fn what_was_dropped_is_marked_although_the_program_ended_meanwhile() -> Result<(), Error> {
+    let case = Case::new(0, false, true);
+    let dir = tempfile::tempdir()?;
+    let logs = dir.path().join("logs");
+    fs::create_dir(&logs)?;
+    let spec = case.spec(&logs, StreamId(0));
+    let shared: Arc<Shared<()>> = Arc::new(Shared::new(Arc::new(Pool::create()?), Box::new(|| {})));
+    let mut worker = Worker::new(shared);
+    worker.open(SinkId(1), spec.clone());
+    // No directory, and none can be made.
+    fs::remove_dir_all(&logs)?;
+    fs::write(&logs, "")?;
+    worker.lines(SinkId(1), b"lost\n");
+    worker.close(SinkId(1));
+    worker.open(SinkId(2), spec.clone());
+    fs::remove_file(&logs)?;
+    fs::create_dir(&logs)?;
+    worker.open(SinkId(3), spec);
+    worker.lines(SinkId(3), b"kept\n");
+    let text = fs::read_to_string(logs.join("both.log"))?;
+    assert!(text.starts_with("visord: 5 bytes of output dropped: "), "{text}");
+    assert!(text.ends_with("\nkept\n"), "{text}");
     Ok(())
 }
 

@@ -131,7 +131,7 @@ impl SinkSpec {
 /// What happens with the bytes of one stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Route {
-    /// Into this log.
+    /// Into this log: a file, or the system log where whole lines of our own go there.
     pub file: Option<SinkSpec>,
     /// Into the system log as well, each line with this name before it.
     pub syslog: Option<String>,
@@ -143,6 +143,7 @@ const STRIP: u64 = 1;
 const FILE: u64 = 2;
 const PRIVATE: u64 = 4;
 const SYSLOG: u64 = 8;
+const SYSTEM: u64 = 16;
 
 /// Bytes before the two names of an encoded route: five numbers.
 const NUMBERS: usize = 40;
@@ -166,7 +167,8 @@ impl Route {
         let flags = flag(self.strip, STRIP)
             | flag(self.file.is_some(), FILE)
             | flag(private, PRIVATE)
-            | flag(self.syslog.is_some(), SYSLOG);
+            | flag(self.syslog.is_some(), SYSLOG)
+            | flag(self.file.as_ref().is_some_and(|file| file.target == Target::Syslog), SYSTEM);
         let (max_bytes, backups) = self.file.as_ref().map_or((0, 0), |file| (file.max_bytes, file.backups));
         let mut bytes = Vec::with_capacity(NUMBERS + path.len() + name.len());
         for number in [flags, max_bytes, u64::from(backups), path.len() as u64, name.len() as u64] {
@@ -187,7 +189,10 @@ impl Route {
         let path = names.get(..path_len)?;
         let name = names.get(path_len..)?.get(..name_len)?;
         let file = SinkSpec {
-            target: Target::of(Path::new(OsStr::from_bytes(path))),
+            target: match flags & SYSTEM {
+                0 => Target::of(Path::new(OsStr::from_bytes(path))),
+                _ => Target::Syslog,
+            },
             max_bytes,
             backups: u32::try_from(backups).ok()?,
             creation: if flags & PRIVATE == 0 { Creation::Masked } else { Creation::Private },
@@ -211,6 +216,8 @@ mod tests {
             Route::default(),
             Route { file: Some(file.clone()), syslog: Some("web".into()), strip: true },
             Route { file: Some(SinkSpec { target: Target::Standard(2), ..file }), ..Route::default() },
+            Route { file: Some(SinkSpec::syslog()), ..Route::default() },
+            Route { file: Some(SinkSpec::file(Path::new("syslog"), 0, 0)), ..Route::default() },
         ];
         for route in routes {
             assert_eq!(Route::decode(&route.encode()), Some(route));

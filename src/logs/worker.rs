@@ -6,13 +6,13 @@ use super::crash;
 use super::disk::{Event, Job, Lost, OPEN_FILES_MIN, Shared};
 use super::loss::Note;
 use super::sink::{Route, SinkId, SinkSpec, StreamId, Target};
-use super::slot::{Slot, SlotState};
+use super::slot::{Journal, Progress, Slot, SlotState};
 use super::strip::Strip;
 use super::syslog::Syslog;
 use super::writer::Writer;
 use crate::sys::open::OpenError;
 use nix::errno::Errno;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Most slots that wait for the rest of a line or of an escape sequence; beyond them lines may be torn where
@@ -64,6 +64,12 @@ impl<T> Worker<T> {
         }
     }
 
+    /// Returns the same with another way to the system log.
+    #[cfg(test)]
+    pub(super) fn with_syslog(self, syslog: Syslog) -> Worker<T> {
+        Worker { syslog, ..self }
+    }
+
     /// Works until it is stopped.
     pub(super) fn run(mut self) {
         self.replay();
@@ -79,7 +85,7 @@ impl<T> Worker<T> {
                 Job::Slot(slot) => self.slot(slot),
                 Job::End(stream) => self.end(stream),
                 Job::Lost(lost) => self.lost(&lost),
-                Job::AllOpen => self.set_all_open(),
+                Job::AllOpen(streams) => self.set_all_open(&streams),
                 Job::LimitOpenFiles(max) => self.set_open_files_max(max),
                 Job::Run(work) => self.shared.emit(Event::Done(work())),
                 Job::Discard => self.shared.pool.discard_unused(),
@@ -134,10 +140,7 @@ impl<T> Worker<T> {
         let Some(shelf) = self.logs.get_mut(&target) else { return result };
         match &result {
             Ok(()) => shelf.holders += 1,
-            Err(_) if shelf.holders == 0 => {
-                self.logs.remove(&target);
-            }
-            Err(_) => {}
+            Err(_) => self.forget_if_done(&target),
         }
         self.limit_open_files();
         result
@@ -195,18 +198,20 @@ impl<T> Worker<T> {
     }
 
     /// From now on it is known which logs are shared.
-    pub(super) fn set_all_open(&mut self) {
+    ///
+    /// Who is not among `streams` has ended: the rest of its line will not come.
+    pub(super) fn set_all_open(&mut self, streams: &BTreeSet<StreamId>) {
         self.all_open = true;
+        let ended: Vec<StreamId> = self.held.keys().filter(|held| !streams.contains(held)).copied().collect();
+        ended.into_iter().for_each(|stream| self.end(stream));
     }
 
-    fn close(&mut self, sink: SinkId) {
+    pub(super) fn close(&mut self, sink: SinkId) {
         let Some(target) = self.sinks.remove(&sink) else { return };
         if let Some(shelf) = self.logs.get_mut(&target) {
             shelf.holders = shelf.holders.saturating_sub(1);
-            if shelf.holders == 0 {
-                self.logs.remove(&target);
-            }
         }
+        self.forget_if_done(&target);
     }
 
     fn clear(&mut self, sink: SinkId) {
@@ -229,7 +234,7 @@ impl<T> Worker<T> {
         }
     }
 
-    fn lines(&mut self, sink: SinkId, bytes: &[u8]) {
+    pub(super) fn lines(&mut self, sink: SinkId, bytes: &[u8]) {
         let Some(target) = self.sinks.get(&sink).cloned() else { return };
         if target == Target::Syslog {
             let mut notes = Vec::new();
@@ -291,7 +296,7 @@ impl<T> Worker<T> {
             let chain = self.held.get(&stream);
             let Some(outlet) = chain.and_then(|chain| chain.first()).and_then(Slot::outlet) else { continue };
             let spec = outlet.route.file.as_ref();
-            if spec.and_then(|spec| self.logs.get(&spec.target)).is_none_or(|shelf| shelf.holders != 1) {
+            if spec.and_then(|spec| self.logs.get(&spec.target)).is_some_and(|shelf| shelf.holders > 1) {
                 continue;
             }
             let chain = self.held.remove(&stream).unwrap_or_default();
@@ -304,6 +309,7 @@ impl<T> Worker<T> {
                     self.held.insert(stream, vec![slot]);
                 }
             }
+            self.tidy(&outlet.route);
         }
     }
 
@@ -346,6 +352,9 @@ impl<T> Worker<T> {
 
     fn write(&mut self, slot: &mut Slot, route: &Route, limit: usize) {
         let Some(spec) = &route.file else { return };
+        if spec.target == Target::Syslog {
+            return self.write_to_syslog(slot, limit);
+        }
         if !self.logs.contains_key(&spec.target) {
             self.logs.insert(spec.target.clone(), Shelf::new(spec.clone()));
         }
@@ -356,6 +365,15 @@ impl<T> Worker<T> {
         self.with_log(&spec.target, |writer, notes| {
             writer.append(bytes, limit, route.strip, &mut journal, notes);
         });
+    }
+
+    /// Sends whole lines of our own to the system log. One that was sent when a crash came may be sent again.
+    fn write_to_syslog(&mut self, slot: &mut Slot, limit: usize) {
+        let from = slot.progress();
+        let mut notes = Vec::new();
+        self.syslog.send_own(&slot.bytes()[from.done.min(limit)..limit], &mut notes);
+        slot.parts().1.advance(Progress { done: limit, ..from });
+        self.tell(&Target::Syslog, notes);
     }
 
     /// Does something with a log that may open its file, and passes on what there is to say.
@@ -400,10 +418,18 @@ impl<T> Worker<T> {
 
     /// Forgets a log that was opened for a slot whose sink is closed.
     fn tidy(&mut self, route: &Route) {
-        let Some(spec) = &route.file else { return };
+        if let Some(spec) = &route.file
+            && !self.replaying
+        {
+            self.forget_if_done(&spec.target);
+        }
+    }
+
+    /// Forgets a log that nobody has open, unless its next bytes must come behind a mark for those that are missing.
+    fn forget_if_done(&mut self, target: &Target) {
         let done = |shelf: &Shelf| shelf.holders == 0 && !shelf.writer.is_dropping();
-        if !self.replaying && self.logs.get(&spec.target).is_some_and(done) {
-            self.logs.remove(&spec.target);
+        if self.logs.get(target).is_some_and(done) {
+            self.logs.remove(target);
         }
     }
 

@@ -166,7 +166,7 @@ fn react(dir: &Path) -> Result<(), Error> {
         let read = fds.next().ok_or("no pipe")??;
         pump.attach(StreamId(number as u64), read, Some(sink), StreamOptions::default())?;
     }
-    disk.all_open();
+    disk.all_open(pump.streams());
     let mut events = mio::Events::with_capacity(64);
     while !pump.is_empty() {
         let timeout = pump.next_deadline().map(|deadline| deadline.since(clock::now()));
