@@ -60,7 +60,7 @@ pub enum Action {
         /// The text, without level and time.
         text: String,
     },
-    /// The record of this process changed: store it, or clear its slot where `Core::record` has none.
+    /// The record of this process changed: store it. One without a record has gone, with a new state file.
     Persist(ProcessId),
     /// A group came into force: make its AUTO log files.
     GroupAdded(String),

@@ -65,7 +65,7 @@ extern "C" fn on_signal(number: libc::c_int) {
     let errno = nix::errno::Errno::last_raw();
     let byte = number as u8;
     // SAFETY: write(2) is async-signal-safe; the buffer is one byte on this stack. A full pipe loses the
-    // byte, and the reader is awake then anyway.
+    // byte: one of CHLD costs nothing, as the reader is awake and reaps all; as many others are nobody's wish.
     unsafe { libc::write(PIPE.load(Ordering::Relaxed), (&raw const byte).cast(), 1) };
     nix::errno::Errno::set_raw(errno);
 }
