@@ -79,7 +79,7 @@ impl Reactor {
         store.write_header(&serde_json::to_vec(&self.core.header())?)?;
         self.store = Some(store);
         self.store_events(slots)?;
-        self.hold_all();
+        self.hold_state();
         Ok(())
     }
 
@@ -100,14 +100,18 @@ impl Reactor {
         Ok(serde_json::to_vec(&activated)?)
     }
 
-    /// Has the keeper hold what the next reactor needs.
-    pub(super) fn hold_all(&mut self) {
+    /// Has the keeper hold the state that the next reactor goes on from.
+    pub(super) fn hold_state(&mut self) {
         if let Some(Ok(fd)) = self.store.as_ref().map(Store::fd) {
             self.link.send(Request::Hold { key: HELD_STATE }, vec![fd]);
         }
         if let Some(Ok(fd)) = self.listeners.store.as_ref().map(EventStore::fd) {
             self.link.send(Request::Hold { key: HELD_EVENTS }, vec![fd]);
         }
+    }
+
+    /// Has the keeper hold the log buffers, which stay the same while it lives.
+    pub(super) fn hold_buffers(&mut self) {
         if let Ok(fd) = self.disk.pool().fd().try_clone_to_owned() {
             self.link.send(Request::Hold { key: HELD_BUFFERS }, vec![fd]);
         }

@@ -153,6 +153,7 @@ fn first(mut link: Link, keeper: Pid, handed: &HandOver) -> Result<Box<Reactor>,
     reactor
         .activate(fleet, None)
         .map_err(|e| refuse(outcome::SYSTEM, &format!("cannot make the state file: {e}")))?;
+    reactor.hold_buffers();
     if let Err(error) = pidfile::write(&reactor.settings.daemon.pidfile, keeper) {
         let path = reactor.settings.daemon.pidfile.display().to_string();
         reactor.log(Level::Critical, &format!("could not write pidfile {path}: {error}"));
@@ -353,6 +354,7 @@ pub(super) fn assemble(link: Link, keeper: Pid, parts: Parts) -> Result<Box<Reac
         waker,
         link,
         link_is_full: false,
+        more_reports: false,
         trim_at: None,
         strays: Strays::default(),
         keeper,

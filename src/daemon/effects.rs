@@ -64,7 +64,10 @@ impl Reactor {
         };
         self.disk.run(Box::new(move || Job::Looked(run, lookup.run())));
         let entry = self.runs.entry(run);
-        (entry.process, entry.sinks) = (Some(process), sinks);
+        entry.process = Some(process);
+        // Asked for a second time after the loss of a keeper, it has its logs already.
+        let before = std::mem::replace(&mut entry.sinks, sinks);
+        before.into_iter().flatten().for_each(|sink| self.disk.close(sink));
     }
 
     /// Opens the logs of a process: of stdout, and of a stderr that is not the stdout.

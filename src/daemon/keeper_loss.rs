@@ -56,7 +56,28 @@ impl Reactor {
 
     /// The reverse of a hand-over: descriptors to hold, and runs to watch.
     fn hand_back(&mut self) {
-        self.hold_all();
+        self.hold_everything();
+        let runs: Vec<RunId> = self.runs.table.keys().copied().collect();
+        let incomplete: Vec<RunId> = runs.into_iter().filter(|run| !self.give(*run)).collect();
+        if !incomplete.is_empty() {
+            let text = format!(
+                "no descriptors are left to give the keeper the pipes of {} programs; trying again every second: raise \
+                 the limit of open files",
+                incomplete.len()
+            );
+            self.log(Level::Error, &text);
+            self.give_again(incomplete);
+        }
+        self.link.send(Request::Ready, Vec::new());
+        self.end_unanswered();
+        // Before anything that waits: a spawn that is sent to the new keeper must not look like a lost one.
+        self.inputs.push_front(Input::HandedOver);
+    }
+
+    /// Has the keeper hold what the next reactor needs: the state, the buffers, the control sockets.
+    pub(super) fn hold_everything(&mut self) {
+        self.hold_state();
+        self.hold_buffers();
         let keeper = self.keeper.0;
         if let Some(sockets) = &mut self.sockets {
             sockets.hold_again(keeper);
@@ -64,28 +85,41 @@ impl Reactor {
         self.pass_on_holds();
         self.hold_shared_sockets();
         self.hold_servers();
-        for (run, live) in &self.runs.table {
-            let Some(pid) = live.main.filter(|_| live.alive) else { continue };
-            let mut fds: Vec<OwnedFd> = Vec::new();
-            fds.extend(live.stdin.as_ref().and_then(|fd| fd.try_clone().ok()));
-            let mut streams = Streams(live.streams.0 & !(Streams::STDOUT | Streams::STDERR | Streams::STDIN));
-            streams.0 |= if fds.is_empty() { 0 } else { Streams::STDIN };
-            for (channel, bit) in [
-                (super::runs::Channel::Stdout, Streams::STDOUT),
-                (super::runs::Channel::Stderr, Streams::STDERR),
-            ] {
-                if let Some(fd) = self.pump.duplicate(channel.stream(*run)) {
+    }
+
+    /// Gives a run and its pipes to a keeper that is not its parent; returns whether all of them went along.
+    pub(super) fn give(&mut self, run: RunId) -> bool {
+        let Some(live) = self.runs.table.get(&run) else { return true };
+        let Some(pid) = live.main.filter(|_| live.alive) else { return true };
+        let mut complete = true;
+        let mut fds: Vec<OwnedFd> = Vec::new();
+        if let Some(stdin) = &live.stdin {
+            fds.extend(stdin.try_clone().ok());
+            complete = !fds.is_empty();
+        }
+        let mut streams = Streams(live.streams.0 & !(Streams::STDOUT | Streams::STDERR | Streams::STDIN));
+        streams.0 |= if fds.is_empty() { 0 } else { Streams::STDIN };
+        for (channel, bit) in
+            [(super::runs::Channel::Stdout, Streams::STDOUT), (super::runs::Channel::Stderr, Streams::STDERR)]
+        {
+            let stream = channel.stream(run);
+            match self.pump.duplicate(stream) {
+                Some(fd) => {
                     fds.push(fd);
                     streams.0 |= bit;
                 }
+                None => complete &= !self.pump.has(stream),
             }
-            let adopt = Request::Adopt { run: run.0, pid: pid.0, streams, started_ticks: live.started_ticks };
-            self.link.send(adopt, fds);
         }
-        self.link.send(Request::Ready, Vec::new());
-        self.end_unanswered();
-        // Before anything that waits: a spawn that is sent to the new keeper must not look like a lost one.
-        self.inputs.push_front(Input::HandedOver);
+        let adopt = Request::Adopt { run: run.0, pid: pid.0, streams, started_ticks: live.started_ticks };
+        self.link.send(adopt, fds);
+        complete
+    }
+
+    /// Gives runs once more, later, of which not every pipe went along.
+    pub(super) fn give_again(&mut self, runs: Vec<RunId>) {
+        self.fetches.given = runs;
+        self.fetches.at.get_or_insert(clock::now().after(SEEK_AGAIN));
     }
 
     /// A child that the lost keeper may have made without telling us is ended: its pipes died with the keeper,

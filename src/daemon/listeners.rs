@@ -241,7 +241,7 @@ impl Reactor {
             for (process, stream) in self.listeners.in_doubt.clone() {
                 self.doubt(process, Some(Channel::of(stream).0));
             }
-            self.hold_all();
+            self.hold_state();
         }
     }
 

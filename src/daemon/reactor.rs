@@ -32,7 +32,7 @@ use crate::sys::shared_socket::Failure;
 use crate::sys::{clock, memory};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
@@ -100,6 +100,8 @@ pub(super) struct Reactor {
     /// Ends the poll, from other threads.
     pub(super) waker: Arc<Waker>,
     pub(super) link: Link,
+    /// Whether the keeper had more to say than one turn takes in.
+    pub(super) more_reports: bool,
     /// Whether the poll tells of room in the connection to the keeper.
     pub(super) link_is_full: bool,
     pub(super) keeper: Pid,
@@ -213,7 +215,7 @@ impl Reactor {
 
     /// How long to sleep: until the next deadline, for ever when there is none, not at all with work left.
     fn timeout(&self) -> Option<Duration> {
-        if !self.inputs.is_empty() {
+        if !self.inputs.is_empty() || self.more_reports {
             return Some(Duration::ZERO);
         }
         let end = self.exit.map(|(_, due)| due);
@@ -335,14 +337,13 @@ impl Reactor {
     /// rest.
     fn carry_out(&mut self) {
         let mut rest = Vec::new();
-        let mut changed = Vec::new();
+        let mut changed = BTreeSet::new();
         while let Some(action) = self.core.poll_action() {
             match action {
                 Action::Log { .. } | Action::KeepEvent(_) | Action::SettleEvent { .. } => {
                     self.perform(action)
                 }
-                Action::Persist(process) if changed.contains(&process) => {}
-                Action::Persist(process) => changed.push(process),
+                Action::Persist(process) => drop(changed.insert(process)),
                 action => rest.push(action),
             }
         }

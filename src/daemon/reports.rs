@@ -22,16 +22,35 @@ use std::time::Duration;
 /// How soon descriptors are asked for again that the limit of open files kept out.
 const FETCH_AGAIN: Duration = Duration::from_secs(1);
 
+/// Most reports of one turn: when thousands of programs end at once, clients wait for some of them only.
+const REPORTS_A_TURN: usize = 256;
+
 impl Reactor {
-    /// Takes in everything the keeper said.
+    /// Takes in what the keeper said, up to [`REPORTS_A_TURN`]. Ends come last: what the programs wrote before is read
+    /// once for all of them.
     pub(super) fn take_reports(&mut self) {
-        loop {
+        let mut ends = Vec::new();
+        self.more_reports = true;
+        for _ in 0..REPORTS_A_TURN {
             match self.link.receive() {
+                Ok(Some((Report::Exited { run, status, at_ns }, _)))
+                    if self.runs.table.contains_key(&RunId(run)) =>
+                {
+                    ends.push((RunId(run), status, Time(at_ns)));
+                }
                 Ok(Some((report, fds))) => self.take_report(report, fds),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Ok(None) | Err(_) => return self.keeper_is_lost(),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.more_reports = false;
+                    break;
+                }
+                Ok(None) | Err(_) => {
+                    self.more_reports = false;
+                    self.keeper_is_lost();
+                    break;
+                }
             }
         }
+        self.exited(&ends);
     }
 
     pub(super) fn take_report(&mut self, report: Report, fds: Vec<OwnedFd>) {
@@ -55,7 +74,7 @@ impl Reactor {
                 self.inputs.push_back(Input::SpawnFailed { run, error });
             }
             Report::Noted { run, stage, errno } => self.noted(RunId(run), stage, errno),
-            Report::Exited { run, status, at_ns } => self.exited(RunId(run), status, Time(at_ns)),
+            Report::Exited { run, status, at_ns } => self.exited(&[(RunId(run), status, Time(at_ns))]),
             Report::Refused { run, errno } => {
                 let errno = crate::sys::errno_name(errno);
                 self.inputs.push_back(Input::SignalFailed { run: RunId(run), errno });
@@ -65,6 +84,10 @@ impl Reactor {
                 self.take_signal(signal);
             }
             Report::Orphans { count, pid, status } => self.orphans(count, pid, status),
+            Report::Unheld { .. } => {
+                self.fetches.holds = true;
+                self.fetches.at.get_or_insert(clock::now().after(FETCH_AGAIN));
+            }
             // Parts of a hand-over, which is over before the loop begins.
             Report::Held { .. } | Report::Window | Report::Begin { .. } => {}
         }
@@ -110,10 +133,9 @@ impl Reactor {
                 Ok(()) => self.runs.entry(run).streams_open += 1,
                 Err(error) => {
                     let name = self.name_of(run);
-                    self.log(
-                        Level::Error,
-                        &format!("cannot read the {} of '{name}': {error}", channel.name()),
-                    );
+                    let text = format!("cannot read the {} of '{name}' yet: {error}", channel.name());
+                    self.log(Level::Error, &text);
+                    self.fetch_again(run, streams);
                 }
             }
         }
@@ -155,8 +177,15 @@ impl Reactor {
             return;
         }
         self.fetches.at = None;
-        if self.fetches.runs.is_empty() {
-            self.fetches.told = false;
+        if std::mem::take(&mut self.fetches.holds) {
+            self.hold_everything();
+        }
+        let given = std::mem::take(&mut self.fetches.given);
+        let incomplete: Vec<RunId> = given.into_iter().filter(|run| !self.give(*run)).collect();
+        if !incomplete.is_empty() {
+            self.give_again(incomplete);
+        }
+        if self.fetches.runs.is_empty() && std::mem::take(&mut self.fetches.told) {
             self.log(Level::Info, "the output of all programs is read again");
         }
         for (run, streams) in std::mem::take(&mut self.fetches.runs) {
@@ -165,7 +194,9 @@ impl Reactor {
             }
         }
         // Once more without any: then all have arrived.
-        self.fetches.at = self.fetches.told.then(|| clock::now().after(FETCH_AGAIN));
+        if self.fetches.told {
+            self.fetches.at = Some(clock::now().after(FETCH_AGAIN));
+        }
     }
 
     fn noted(&mut self, run: RunId, stage: u32, errno: i32) {
@@ -181,18 +212,23 @@ impl Reactor {
         self.log(Level::Info, &text);
     }
 
-    fn exited(&mut self, run: RunId, status: ExitStatus, at: Time) {
-        // What it wrote before it ended goes before its end.
-        for (channel, _) in CHANNELS {
-            self.pump.ready(channel.stream(run));
+    fn exited(&mut self, ends: &[(RunId, ExitStatus, Time)]) {
+        if ends.is_empty() {
+            return;
+        }
+        // What they wrote before they ended goes before their ends.
+        for (run, ..) in ends {
+            CHANNELS.iter().for_each(|(channel, _)| self.pump.ready(channel.stream(*run)));
         }
         self.pump.tick(clock::now());
         self.take_pump_events();
-        self.log(Level::Debug, "received SIGCHLD indicating a child quit");
-        self.close_outbox(run);
-        self.log_overheard(run);
-        self.runs.entry(run).alive = false;
-        self.inputs.push_back(Input::Exited { run, status, at });
+        for (run, status, at) in ends {
+            self.log(Level::Debug, "received SIGCHLD indicating a child quit");
+            self.close_outbox(*run);
+            self.log_overheard(*run);
+            self.runs.entry(*run).alive = false;
+            self.inputs.push_back(Input::Exited { run: *run, status: *status, at: *at });
+        }
     }
 
     fn orphans(&mut self, count: u64, pid: i32, status: ExitStatus) {

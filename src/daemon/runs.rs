@@ -63,7 +63,11 @@ pub(super) struct LiveRun {
 pub(super) struct Fetches {
     /// Which, and what is missing of them.
     pub(super) runs: Vec<(RunId, Streams)>,
-    /// When they are asked for again.
+    /// Runs of which a new keeper did not get every pipe.
+    pub(super) given: Vec<RunId>,
+    /// Whether the keeper lacks something else that it is to hold.
+    pub(super) holds: bool,
+    /// When they are asked for, or given, again.
     pub(super) at: Option<Time>,
     /// Whether the shortage was told of.
     pub(super) told: bool,

@@ -357,8 +357,10 @@ impl Keeper {
             Effect::Kill { run, pid, signal, whom } => self.kill(run, Pid(pid), signal, whom),
             Effect::Close { run } => drop(self.fds.remove(&run)),
             Effect::Hold { key } => {
-                if let Some(fd) = fds.pop() {
-                    self.held.insert(key, fd);
+                match fds.pop() {
+                    Some(fd) => drop(self.held.insert(key, fd)),
+                    // The kernel drops descriptors on their way to a process that has no room for them.
+                    None => self.table.not_held(key, self.held.contains_key(&key)),
                 }
             }
             Effect::Drop { key } => drop(self.held.remove(&key)),
@@ -366,7 +368,7 @@ impl Keeper {
                 self.fds.insert(run, fds);
                 let pid = Pid(pid);
                 if !self.watched.has(pid) && !self.watched.add(run, pid, started_ticks) {
-                    self.table.ended(pid.0, ExitStatus::Unknown);
+                    self.table.ended(pid.0, ExitStatus::Unknown, clock::now().0);
                 }
             }
             Effect::Own(request) => self.own(request, fds.pop()),

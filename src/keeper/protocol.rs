@@ -199,6 +199,11 @@ pub enum Report {
         /// Its name.
         key: u64,
     },
+    /// A descriptor to hold did not arrive: send it again later.
+    Unheld {
+        /// Its name.
+        key: u64,
+    },
     /// Hand-over: the window is full, answer with `Taken`.
     Window,
     /// Hand-over: that was all.
@@ -339,6 +344,7 @@ impl Report {
                 [7, count, unsigned(pid), kind, number, 0, 0, 0]
             }
             Report::Held { key } => [8, key, 0, 0, 0, 0, 0, 0],
+            Report::Unheld { key } => [11, key, 0, 0, 0, 0, 0, 0],
             Report::Window => [9, 0, 0, 0, 0, 0, 0, 0],
             Report::Begin { deaths, daemonized, ending, version } => {
                 [10, deaths, u64::from(daemonized), u64::from(ending), version, 0, 0, 0]
@@ -360,6 +366,7 @@ impl Report {
             7 => Report::Orphans { count: run, pid: signed(a), status: unpack_status(b, c) },
             8 => Report::Held { key: run },
             9 => Report::Window,
+            11 => Report::Unheld { key: run },
             10 => Report::Begin { deaths: run, daemonized: a == 1, ending: b == 1, version: c },
             _ => return None,
         })
@@ -423,6 +430,7 @@ mod tests {
             Report::Signal { signal: Signal::HUP },
             Report::Orphans { count: 3, pid: 9, status: killed },
             Report::Held { key: 1 },
+            Report::Unheld { key: 1 },
             Report::Window,
             Report::Begin { deaths: 2, daemonized: true, ending: false, version: VERSION },
         ];

@@ -129,6 +129,14 @@ impl Table {
                 None
             }
             Request::Adopt { run, pid, streams, started_ticks } => {
+                if let Some(known) = self.runs.get_mut(&run) {
+                    // Said again with the descriptors that were missing.
+                    if known.ended.is_some() {
+                        return None;
+                    }
+                    known.streams = streams;
+                    return Some(Effect::Watch { run, pid, started_ticks });
+                }
                 self.insert(run, pid, streams, started_ticks);
                 Some(Effect::Watch { run, pid, started_ticks })
             }
@@ -206,6 +214,14 @@ impl Table {
     fn orphan(&mut self, pid: i32, status: ExitStatus) {
         let count = self.orphans.map_or(0, |orphans| orphans.0) + 1;
         self.orphans = Some((count, pid, status));
+    }
+
+    /// Notes that a descriptor to hold did not arrive; an older one of that name stays where there is one.
+    pub fn not_held(&mut self, key: u64, has_older: bool) {
+        if !has_older {
+            self.holds.remove(&key);
+        }
+        self.tell(Report::Unheld { key }, With::Nothing);
     }
 
     /// Passes on a signal that was sent to the daemon; one of each kind waits at the most.

@@ -144,16 +144,25 @@ fn a_lost_keeper_is_replaced_after_any_message_without_a_second_child() {
         for (run, pid) in world.children.clone() {
             if reactor.alive.contains(&run) {
                 world.to_keeper.push_back(Request::Adopt { run, pid, streams: PIPES, started_ticks: 0 });
+            } else {
+                // A child that the reactor was not told of is ended, see `end_unanswered`.
+                world.children.remove(&run);
+            }
+        }
+        for run in 1..=3 {
+            if !reactor.alive.contains(&run) {
+                world.to_keeper.push_back(Request::Spawn { run, streams: PIPES, held: 0 });
             }
         }
         while world.step(&mut reactor) {}
-        let known = reactor.alive.len();
-        assert_eq!(world.table.len(), known, "death after {death}");
-        for run in reactor.alive.clone() {
+        let all = BTreeSet::from([1, 2, 3]);
+        assert_eq!((&reactor.alive, world.table.len()), (&all, 3), "death after {death}");
+        assert_eq!(world.children.keys().copied().collect::<BTreeSet<_>>(), all, "death after {death}");
+        for run in all {
             world.table.ended(1000 + run as i32, ExitStatus::Unknown, 0);
         }
         while world.step(&mut reactor) {}
-        assert_eq!(reactor.ended.len(), known, "death after {death}");
+        assert_eq!(reactor.ended.len(), 3, "death after {death}");
     }
 }
 
@@ -263,6 +272,37 @@ fn a_signal_is_told_once_however_many_reactors_die_before_they_hear_it() {
     }
     let term = Report::Signal { signal: Signal::TERM };
     assert_eq!(told(&mut table).iter().filter(|report| **report == term).count(), 1);
+}
+
+#[test]
+fn a_descriptor_that_did_not_arrive_is_told_of_and_not_handed_over() {
+    let mut table = Table::default();
+    table.request(Request::Hold { key: 7 });
+    table.not_held(7, false);
+    table.request(Request::Hold { key: 8 });
+    table.not_held(8, true);
+    assert_eq!(told(&mut table), [7, 8].map(|key| Report::Unheld { key }));
+    table.hand_over(1, false, false);
+    let held: Vec<Report> =
+        told(&mut table).into_iter().filter(|report| matches!(report, Report::Held { .. })).collect();
+    assert_eq!(held, [Report::Held { key: 8 }], "the older one of that name");
+}
+
+#[test]
+fn a_run_is_adopted_again_with_the_descriptors_that_were_missing() {
+    let mut table = Table::default();
+    let adopt = |streams| Request::Adopt { run: 1, pid: 100, streams, started_ticks: 5 };
+    table.request(adopt(Streams(0)));
+    assert_eq!(table.request(adopt(PIPES)), Some(Effect::Watch { run: 1, pid: 100, started_ticks: 5 }));
+    table.hand_over(1, false, false);
+    assert!(told(&mut table).contains(&Report::Spawned {
+        run: 1,
+        pid: 100,
+        streams: PIPES,
+        started_ticks: 5
+    }));
+    table.ended(100, ExitStatus::Unknown, 0);
+    assert_eq!(table.request(adopt(PIPES)), None, "its end is not undone");
 }
 
 #[test]

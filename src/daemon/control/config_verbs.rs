@@ -379,10 +379,11 @@ impl Reactor {
     /// Opens the logs of running processes again whose limits were changed.
     pub(in crate::daemon) fn relog_changed(&mut self) {
         let changed = std::mem::take(&mut self.afterwards.relog);
-        if !changed.is_empty() {
-            self.compare_with_latest();
-            self.observe_again(true);
+        if changed.is_empty() {
+            return;
         }
+        self.compare_with_latest();
+        self.observe_again(true);
         for name in changed {
             let members = self.core.group(&name).map(|group| group.processes().to_vec()).unwrap_or_default();
             for process in members {
@@ -398,8 +399,8 @@ impl Reactor {
                     self.disk.close(old);
                 }
             }
-            let fleet = self.core.fleet();
-            self.store_fleet(&fleet);
         }
+        let fleet = self.core.fleet();
+        self.store_fleet(&fleet);
     }
 }
