@@ -347,8 +347,8 @@ pub(super) fn assemble(link: Link, keeper: Pid, parts: Parts) -> Result<Box<Reac
     let control_registry = poll.registry().try_clone().map_err(|e| system("share the event queue", e))?;
     let registry = poll.registry().try_clone().map_err(|e| system("share the event queue", e))?;
     let daemon = &parts.settings.daemon;
-    let lines = open_main_log(&disk, daemon);
     let activity = Activity::new(daemon.loglevel, parts.echo);
+    let lines = lines_to(&disk, daemon, &activity);
     let mut reactor = Box::new(Reactor {
         poll,
         waker,
@@ -410,6 +410,12 @@ fn common(keeper: Pid, daemon: &DaemonSpec, limits: Limits, login: Option<Enviro
         token: format!("{keeper}.{:x}", clock::since_boot_ns()),
         limits,
     }
+}
+
+/// Opens the activity log, and standard output where lines are echoed by the disk worker.
+fn lines_to(disk: &Disk<Job>, daemon: &DaemonSpec, activity: &Activity) -> Lines {
+    open_main_log(disk, daemon)
+        .with_echo(activity.echo_waits().then(|| disk.open(SinkSpec::standard_output())))
 }
 
 /// Waits until the activity log is open; a daemon that cannot say anything does not start.

@@ -150,7 +150,7 @@ impl Reactor {
         }
         self.activity.set_level(new.loglevel);
         self.lines.flush(&self.disk);
-        let next = super::boot::open_main_log(&self.disk, new);
+        let next = super::boot::open_main_log(&self.disk, new).with_echo(self.lines.echo());
         self.disk.close(std::mem::replace(&mut self.lines, next).sink());
     }
 }

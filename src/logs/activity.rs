@@ -16,15 +16,24 @@ pub struct Activity {
     level: Level,
     zone: TimeZone,
     echo: Option<Echo>,
+    /// Whether somebody else must echo the lines, who may wait.
+    echo_waits: bool,
 }
 
 impl Activity {
     /// Returns a log of everything from `level` up, in the machine's time zone; with `echo` the lines go to
-    /// standard output too.
+    /// standard output too, as far as that never waits.
     #[must_use]
     pub fn new(level: Level, echo: bool) -> Activity {
-        let echo = echo.then(|| Echo::to(Flow::standard(1)));
-        Activity { level, zone: TimeZone::system(), echo }
+        let flow = echo.then(|| Flow::standard_without_waiting(1)).flatten();
+        let echo_waits = echo && flow.is_none();
+        Activity { level, zone: TimeZone::system(), echo: flow.map(Echo::to), echo_waits }
+    }
+
+    /// Whether the echo is left to the disk worker: writing to standard output might have to wait.
+    #[must_use]
+    pub fn echo_waits(&self) -> bool {
+        self.echo_waits
     }
 
     /// Whether lines of this level are logged at all: what costs something to say is asked for first.
@@ -128,7 +137,8 @@ mod tests {
 
     #[test]
     fn a_line_is_supervisords() {
-        let mut activity = Activity { level: Level::Info, zone: TimeZone::UTC, echo: None };
+        let mut activity =
+            Activity { level: Level::Info, zone: TimeZone::UTC, echo: None, echo_waits: false };
         let at = WallTime(1_795_167_901_042_999_999);
         let line = activity.line(Level::Warn, "two\nlines", at);
         assert_eq!(line.as_deref(), Some(&b"2026-11-20 09:45:01,042 WARN two\nlines\n"[..]));

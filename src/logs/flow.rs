@@ -49,6 +49,13 @@ impl Flow {
         Flow { port, patience_ms: PATIENCE_MS, stuck: false }
     }
 
+    /// As [`Flow::standard`], for somebody who must never wait: none where there is no second way in, because a write
+    /// to the stream itself may wait, for a terminal that stands still or for a file system.
+    #[must_use]
+    pub fn standard_without_waiting(number: i32) -> Option<Flow> {
+        open::standard_stream_again(number).map(Flow::device)
+    }
+
     /// Writes to a device that was opened without waiting.
     #[must_use]
     pub fn device(file: File) -> Flow {

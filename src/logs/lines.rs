@@ -18,6 +18,8 @@ pub struct Lines {
     sink: SinkId,
     outlet: Arc<Outlet>,
     slot: Option<Slot>,
+    /// A second log that gets each line, without a journal.
+    echo: Option<SinkId>,
 }
 
 impl Lines {
@@ -25,11 +27,26 @@ impl Lines {
     #[must_use]
     pub fn new(sink: SinkId, spec: SinkSpec) -> Lines {
         let route = Route { file: Some(spec), ..Route::default() };
-        Lines { sink, outlet: Arc::new(Outlet::new(route)), slot: None }
+        Lines { sink, outlet: Arc::new(Outlet::new(route)), slot: None, echo: None }
+    }
+
+    /// Returns the same with an echo of each line to the log that was opened as `sink`.
+    #[must_use]
+    pub fn with_echo(self, echo: Option<SinkId>) -> Lines {
+        Lines { echo, ..self }
+    }
+
+    /// Returns where lines are echoed to.
+    #[must_use]
+    pub fn echo(&self) -> Option<SinkId> {
+        self.echo
     }
 
     /// Adds a line, which is safe from now on.
     pub fn add<T: Send + 'static>(&mut self, disk: &Disk<T>, line: Vec<u8>) {
+        if let Some(echo) = self.echo {
+            disk.write(echo, line.clone());
+        }
         if self.slot.as_mut().is_some_and(|slot| slot.append(&line)) {
             return;
         }
@@ -92,6 +109,22 @@ mod tests {
         lines.flush(&disk);
         assert!(disk.stop(Duration::from_secs(10)));
         assert!(std::fs::read(&path)? == wanted, "every line once, in order");
+        Ok(())
+    }
+
+    #[test]
+    fn an_echo_gets_the_same_lines() -> io::Result<()> {
+        let directory = tempfile::tempdir()?;
+        let (path, echo) = (directory.path().join("log"), directory.path().join("echo"));
+        let (disk, lines) = start(&path, Pool::create()?)?;
+        let mut lines = lines.with_echo(Some(disk.open(SinkSpec::file(&echo, 0, 0))));
+        [&b"one\n"[..], b"two\n"].into_iter().for_each(|line| lines.add(&disk, line.to_vec()));
+        lines.flush(&disk);
+        assert!(disk.stop(Duration::from_secs(10)));
+        assert_eq!(
+            (std::fs::read(&path)?, std::fs::read(&echo)?),
+            (b"one\ntwo\n".to_vec(), b"one\ntwo\n".to_vec())
+        );
         Ok(())
     }
 

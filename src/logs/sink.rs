@@ -121,6 +121,12 @@ impl SinkSpec {
         SinkSpec { creation: Creation::Private, ..self }
     }
 
+    /// Returns our own standard output.
+    #[must_use]
+    pub fn standard_output() -> SinkSpec {
+        SinkSpec { target: Target::Standard(1), max_bytes: 0, backups: 0, creation: Creation::Private }
+    }
+
     /// Returns the system log.
     #[must_use]
     pub fn syslog() -> SinkSpec {

@@ -7,6 +7,42 @@ use crate::common::{need, proc};
 use nix::sys::signal::Signal;
 use std::time::{Duration, Instant};
 
+/// A terminal as standard output that nobody reads, and that cannot be opened a second time.
+const STOPPED_TERMINAL: &str = "\
+import os, pty, sys
+ours, theirs = pty.openpty()
+os.fchmod(theirs, 0)
+os.dup2(theirs, 1)
+os.set_inheritable(ours, True)
+os.execv(sys.argv[1], sys.argv[1:])
+";
+
+#[test]
+fn an_echo_on_a_terminal_that_stands_still_holds_up_nobody() {
+    if !ours("the echo never blocks") {
+        return;
+    }
+    let mut daemon = Setup::new("frozen-echo")
+        .main("loglevel=debug")
+        .wrapped(&["python3", "-c", STOPPED_TERMINAL])
+        .start("[program:chatty]\ncommand=sh -c 'seq 100000; touch done; exec sleep 1000'\nstartsecs=0\n");
+    wait::until(LONG, "all to be read", || daemon.sandbox.path("done").exists().then_some(()));
+    daemon.signal(Signal::SIGTERM);
+    assert_eq!(daemon.wait_launched(LONG).code(), Some(0));
+}
+
+#[test]
+fn an_echo_into_a_file_is_whole() {
+    let mut daemon = Setup::new("echo-file")
+        .wrapped(&["sh", "-c", "exec \"$0\" \"$@\" > echo.log"])
+        .start("[program:web]\ncommand=sleep 1000\nstartsecs=0\n");
+    let echoed = || daemon.sandbox.read("echo.log").contains("success: web entered RUNNING").then_some(());
+    wait::until(LONG, "the echo", echoed);
+    daemon.signal(Signal::SIGTERM);
+    assert_eq!(daemon.wait_launched(LONG).code(), Some(0));
+    assert_eq!(daemon.sandbox.read("echo.log"), daemon.sandbox.read("visord.log"));
+}
+
 /// How long a process stays frozen.
 fn frozen_for() -> Duration {
     need::by_ring(Duration::from_secs(2), Duration::from_secs(20))
