@@ -186,16 +186,19 @@ impl Follower {
         let mark = self.position.mark;
         let Some(latest) = open(&self.path).filter(|(_, found, _)| *found != mark) else { return false };
         // It may have been rotated several times: then the next one is a backup too. One that is nowhere was taken
-        // away, and all backups are older or read already.
+        // away: what was begun after it is still to be read, as far as the file system tells.
         let mut newer = None;
         for backup in self.names().skip(1).map_while(|name| open(&name)) {
             if backup.1 == mark {
                 self.enter(newer.unwrap_or(latest));
                 return true;
             }
+            if mark.born_ns != 0 && backup.1.born_ns < mark.born_ns {
+                break;
+            }
             newer = Some(backup);
         }
-        self.enter(latest);
+        self.enter(newer.filter(|_| mark.born_ns != 0).unwrap_or(latest));
         true
     }
 
@@ -336,6 +339,34 @@ mod tests {
         let mut last = Follower::new(&path, Start::At(next.position()));
         assert_eq!((last.read(9)?, next.read(9)?), (b"third".to_vec(), b"third".to_vec()));
         Ok(())
+    }
+
+    #[test]
+    fn one_that_is_far_behind_goes_on_in_the_oldest_file_that_is_left() -> io::Result<()> {
+        let directory = tempfile::tempdir()?;
+        let path = directory.path().join("log");
+        append(&path, "read")?;
+        let mut follower = Follower::new(&path, Start::End(0)).without_file();
+        assert_eq!(follower.read(100)?, b"");
+        let marked = open(&path).map(|(_, mark, _)| mark).unwrap_or_default();
+        for piece in ["one ", "two ", "three "] {
+            rotate(&path, 2)?;
+            append(&path, piece)?;
+            // Where births are told in ticks, the next file is to be begun in another one.
+            while marked.born_ns != 0 && !is_born_later(directory.path(), marked.born_ns)? {}
+        }
+        let wanted: &[u8] = if marked.born_ns == 0 { b"three " } else { b"one two three " };
+        assert_eq!(follower.read(100)?, wanted);
+        Ok(())
+    }
+
+    /// Whether a file that is made now is younger than that.
+    fn is_born_later(directory: &Path, born_ns: u64) -> io::Result<bool> {
+        let probe = directory.join("probe");
+        std::fs::remove_file(&probe)
+            .or_else(|e| if e.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(e) })?;
+        append(&probe, "")?;
+        Ok(open(&probe).is_some_and(|(_, mark, _)| mark.born_ns > born_ns))
     }
 
     #[test]
