@@ -389,6 +389,7 @@ pub(super) fn assemble(link: Link, keeper: Pid, parts: Parts) -> Result<Box<Reac
         calls: Calls::default(),
         subscribers: Subscribers::default(),
         updates: Vec::new(),
+        hup_waits: false,
         latest: None,
         config_state: v1::Config::default(),
         notes: BTreeMap::new(),

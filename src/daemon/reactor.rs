@@ -18,7 +18,7 @@ use super::sweep::Strays;
 use crate::api::v1;
 use crate::api::xmlrpc::{Fault, Value};
 use crate::config::Loaded;
-use crate::core::{Action, Core, Input, SpawnError};
+use crate::core::{Action, Core, Input, Phase, SpawnError};
 use crate::daemon::command::Command;
 use crate::keeper::protocol::Request;
 use crate::logs::activity::Activity;
@@ -154,6 +154,8 @@ pub(super) struct Reactor {
     pub(super) calls: Calls,
     pub(super) subscribers: Subscribers,
     pub(super) updates: Vec<Update>,
+    /// Whether the configuration is read again when the update that is under way is done: a HUP asked for that.
+    pub(super) hup_waits: bool,
     /// What the files said when they were last read, where that is not in force.
     pub(super) latest: Option<FleetSpec>,
     pub(super) config_state: v1::Config,
@@ -294,6 +296,9 @@ impl Reactor {
             self.is_up |= told;
             self.relog_changed();
             self.keep_changed_groups();
+            if self.core.phase() != Phase::Running {
+                self.end_updates();
+            }
             self.sweep_all();
             self.settle_calls();
             if self.inputs.is_empty() {

@@ -27,6 +27,10 @@ impl Reactor {
             self.inputs.push_back(Input::Signal(Signal::HUP));
             return;
         }
+        self.hup_waits = self.settings.xdg.is_some() && self.may_change_groups().is_err();
+        if self.hup_waits {
+            return;
+        }
         // A user's own daemon applies what differs; that of a file begins anew, as supervisord does.
         let purpose = match self.settings.xdg {
             Some(_) => Purpose::Client { client: NOBODY, verb: Verb::Update, groups: Vec::new() },
@@ -114,6 +118,7 @@ impl Reactor {
             return;
         };
         let Some(mut settings) = loaded.settings.take() else { return };
+        self.end_updates();
         let mut fleet = std::mem::take(&mut settings.fleet);
         // What cannot change while the process lives stays as it is.
         settings.daemon.nodaemon = self.settings.daemon.nodaemon;

@@ -7,6 +7,7 @@ mod race;
 mod raw;
 mod reload;
 mod sockets;
+mod updates;
 mod verbs;
 mod waiters;
 mod way_back;

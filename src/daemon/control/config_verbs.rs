@@ -3,15 +3,13 @@
 use super::ClientId;
 use super::route::body;
 use super::rpc::{self, CallId};
+use super::updates::{Asker, Obstacle};
 use crate::api::http::Request;
 use crate::api::names;
-use crate::api::v1::{
-    self, ChangedGroup, ChangedProcess, Cost, ErrorCode, ErrorReply, GroupAction, GroupResult,
-};
+use crate::api::v1::{self, ChangedGroup, ChangedProcess, Cost, ErrorReply, GroupAction, GroupResult};
 use crate::config::keys::Reload;
 use crate::config::{Diagnostic, Loaded, diff};
-use crate::core::{Input, Phase};
-use crate::daemon::auto_logs;
+use crate::core::Input;
 use crate::daemon::reactor::{Purpose, Reactor};
 use crate::model::spec::{FleetSpec, GroupSpec, LogTarget};
 use crate::model::{Level, ProcessId};
@@ -27,21 +25,6 @@ pub(in crate::daemon) enum Verb {
     Update,
     /// Put new groups in force.
     Add,
-}
-
-/// Who waits for an update, and what is said at its end.
-enum Asker {
-    /// A request of `/v1`.
-    Json { client: ClientId, reply: v1::GroupResults },
-    /// A call of XML-RPC.
-    Call(CallId),
-}
-
-/// An update that waits for groups to come and go.
-pub(in crate::daemon) struct Update {
-    asker: Asker,
-    /// Groups whose end or beginning is awaited, with what to answer then.
-    waiting: Vec<(String, GroupAction)>,
 }
 
 impl Reactor {
@@ -60,12 +43,10 @@ impl Reactor {
     }
 
     fn read_for(&mut self, client: ClientId, verb: Verb, groups: Vec<String>) -> Result<(), ErrorReply> {
-        if self.core.phase() != Phase::Running {
-            return Err(ErrorReply::new(ErrorCode::ShuttingDown, "the daemon is ending", ""));
-        }
-        if verb != Verb::Reread && !self.updates.is_empty() {
-            let message = "another update is under way";
-            return Err(ErrorReply::new(ErrorCode::Busy, message, "try again when it is done"));
+        // Told now, not when the files have been read; then it is asked again.
+        match self.may_change_groups() {
+            Err(Obstacle::Busy) if verb == Verb::Reread => {}
+            may => may.map_err(|why| ErrorReply::from(&why))?,
         }
         self.read_configuration(Purpose::Client { client, verb, groups });
         Ok(())
@@ -131,6 +112,10 @@ impl Reactor {
             |name: &String| found.changed.iter().any(|change| change.name == *name && is_live_change(change));
         let (live, waiting): (Vec<_>, Vec<_>) =
             waiting.into_iter().partition(|(name, action)| *action == GroupAction::Updated && is_live(name));
+        // Before what needs no restart is changed: all of it or nothing.
+        if let Err(why) = self.may_change_groups() {
+            return self.refuse_update(Asker::Json { client, reply }, &why);
+        }
         let mut changed = Vec::new();
         for (name, _) in live {
             let Some(group) = wanted.groups.iter().find(|group| group.name == name) else { continue };
@@ -147,34 +132,14 @@ impl Reactor {
                 *known = group;
             }
         }
-        self.replace_groups(Asker::Json { client, reply }, active, wanted, waiting);
-    }
-
-    /// Has groups of the wanted fleet take the place of those in force, where they are waited for.
-    fn replace_groups(
-        &mut self,
-        asker: Asker,
-        active: FleetSpec,
-        mut wanted: FleetSpec,
-        waiting: Vec<(String, GroupAction)>,
-    ) {
-        let takes = |name: &String| waiting.iter().any(|(known, _)| known == name);
-        // What is not chosen or not changed stays as it is in force, its AUTO files included.
-        let mut target: Vec<GroupSpec> =
-            active.groups.into_iter().filter(|group| !takes(&group.name)).collect();
-        let mut fresh =
-            FleetSpec { groups: wanted.groups.extract_if(.., |group| takes(&group.name)).collect() };
-        auto_logs::add(self, &mut fresh);
-        target.extend(fresh.groups);
-        target.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
-        self.updates.push(Update { asker, waiting });
-        self.inputs.push_back(Input::FleetLoaded(FleetSpec { groups: target }));
+        self.change_groups(Asker::Json { client, reply }, target_of(active, wanted, &waiting), waiting);
     }
 
     /// Puts one more group of the latest configuration in force for a call.
     pub(super) fn add_for(&mut self, call: CallId, group: &str) {
         let waiting = vec![(group.to_owned(), GroupAction::Added)];
-        self.replace_groups(Asker::Call(call), self.core.fleet(), self.latest_fleet(), waiting);
+        let target = target_of(self.core.fleet(), self.latest_fleet(), &waiting);
+        self.change_groups(Asker::Call(call), target, waiting);
     }
 
     /// Takes a group out of force for a call.
@@ -184,11 +149,11 @@ impl Reactor {
 
     /// Takes groups out of force; the configuration that was read last still has them.
     fn take_away(&mut self, asker: Asker, waiting: Vec<(String, GroupAction)>) {
-        let mut fleet = self.core.fleet();
-        self.latest.get_or_insert_with(|| fleet.clone());
-        fleet.groups.retain(|group| !waiting.iter().any(|(name, _)| *name == group.name));
-        self.updates.push(Update { asker, waiting });
-        self.inputs.push_back(Input::FleetLoaded(fleet));
+        let fleet = self.core.fleet();
+        let target = target_of(fleet.clone(), FleetSpec { groups: Vec::new() }, &waiting);
+        if self.change_groups(asker, target, waiting) {
+            self.latest.get_or_insert(fleet);
+        }
     }
 
     /// Whether a process of a group is not stopped.
@@ -232,30 +197,6 @@ impl Reactor {
         Ok(())
     }
 
-    /// Takes in that a group came into force, or is in force no longer.
-    pub(in crate::daemon) fn group_changed(&mut self, group: &str, is_there: bool) {
-        let met = |waiting: &(String, GroupAction)| {
-            waiting.0 == group && (waiting.1 == GroupAction::Removed) != is_there
-        };
-        for update in &mut self.updates {
-            let done = update.waiting.extract_if(.., |waiting| met(waiting));
-            let done: Vec<_> = done.map(|(name, action)| result(&name, action, "")).collect();
-            if let Asker::Json { reply, .. } = &mut update.asker {
-                reply.results.extend(done);
-            }
-        }
-        let done: Vec<Update> = self.updates.extract_if(.., |update| update.waiting.is_empty()).collect();
-        if !done.is_empty() {
-            self.compare_with_latest();
-        }
-        for update in done {
-            match update.asker {
-                Asker::Json { client, reply } => self.send(client, &reply),
-                Asker::Call(call) => self.calls.complete(call, Ok(true.into())),
-            }
-        }
-    }
-
     pub(super) fn answer_avail(&mut self, client: ClientId, _request: &Request) -> Result<(), ErrorReply> {
         let latest = self.latest_fleet();
         let mut processes = Vec::new();
@@ -294,7 +235,7 @@ impl Reactor {
     }
 
     /// Whether what is in force is what the files said last, unless that had mistakes.
-    fn compare_with_latest(&mut self) {
+    pub(super) fn compare_with_latest(&mut self) {
         let Some(latest) = &self.latest else { return };
         if self.config_state.state == v1::ConfigState::Bad {
             return;
@@ -319,7 +260,14 @@ struct Plan {
     diagnostics: Vec<v1::Diagnostic>,
 }
 
-fn result(group: &str, action: GroupAction, text: &str) -> GroupResult {
+/// Returns what is in force once groups of the wanted fleet have taken the place of those that are.
+fn target_of(active: FleetSpec, wanted: FleetSpec, waiting: &[(String, GroupAction)]) -> FleetSpec {
+    let takes = |group: &GroupSpec| waiting.iter().any(|(known, _)| *known == group.name);
+    let kept = active.groups.into_iter().filter(|group| !takes(group));
+    FleetSpec { groups: kept.chain(wanted.groups.into_iter().filter(takes)).collect() }
+}
+
+pub(super) fn result(group: &str, action: GroupAction, text: &str) -> GroupResult {
     GroupResult { group: group.to_owned(), action, text: text.to_owned() }
 }
 

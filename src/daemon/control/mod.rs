@@ -16,6 +16,7 @@ mod rpc;
 mod show;
 mod stream;
 mod streams;
+mod updates;
 
 use crate::api::http::Request;
 use crate::model::Time;
@@ -33,11 +34,12 @@ use std::time::Duration;
 
 pub(super) use access::Door;
 pub(super) use commands::Jobs;
-pub(super) use config_verbs::{Update, Verb};
+pub(super) use config_verbs::Verb;
 pub(super) use rpc::{CallId, Calls, SUPERVISOR_VERSION};
 pub(super) use show::unix;
 pub(super) use stream::Listener;
 pub(super) use streams::Subscribers;
+pub(super) use updates::Update;
 
 /// Tokens from here on are listeners.
 pub(super) const LISTENERS: usize = 1 << 60;

@@ -85,6 +85,14 @@ impl Reactor {
             self.control.flush(client, crate::sys::clock::now());
         }
     }
+
+    /// Answers with an error, later than the handler could.
+    pub(super) fn send_error(&mut self, client: ClientId, error: &ErrorReply) {
+        if let Some(connection) = self.control.connection(client) {
+            connection.error(error);
+            self.control.flush(client, crate::sys::clock::now());
+        }
+    }
 }
 
 /// Reads a JSON body; an empty one is all defaults.

@@ -34,7 +34,7 @@ pub(super) fn add(reactor: &mut Reactor, call: CallId, params: &Params) -> Handl
     if reactor.core.group(name).is_some() {
         return Err(Fault::new(Code::AlreadyAdded, name));
     }
-    reactor.may_update()?;
+    reactor.may_change_groups().map_err(|why| Fault::from(&why))?;
     reactor.add_for(call, name);
     Ok(Answer::Later)
 }
@@ -47,7 +47,7 @@ pub(super) fn remove(reactor: &mut Reactor, call: CallId, params: &Params) -> Ha
     if reactor.runs_any_of(name) {
         return Err(Fault::new(Code::StillRunning, name));
     }
-    reactor.may_update()?;
+    reactor.may_change_groups().map_err(|why| Fault::from(&why))?;
     reactor.remove_for(call, name);
     Ok(Answer::Later)
 }
@@ -61,14 +61,4 @@ pub(super) fn shutdown(reactor: &mut Reactor, call: CallId, _: &Params) -> Handl
 pub(super) fn restart(reactor: &mut Reactor, _: CallId, _: &Params) -> Handled {
     reactor.read_configuration(Purpose::Reload);
     Ok(Answer::Now(true.into()))
-}
-
-impl Reactor {
-    /// Whether groups may come and go now: one update is carried out at a time.
-    fn may_update(&self) -> Result<(), Fault> {
-        match self.updates.is_empty() {
-            true => Ok(()),
-            false => Err(Fault::new(Code::Failed, "another update is under way; try again when it is done")),
-        }
-    }
 }

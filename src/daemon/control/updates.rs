@@ -1,0 +1,150 @@
+//! Groups come into force and go: one change at a time, all of them through one gate.
+//!
+//! A change begins with [`Reactor::change_groups`], and ends when the core has said of every group that is waited for
+//! that it came or went, or when the daemon ends or begins anew. Until then no other one begins: its target would be
+//! built from what is about to be replaced, and bring it back.
+
+use super::config_verbs::result;
+use super::rpc::CallId;
+use super::{ClientId, NOBODY};
+use crate::api::v1::{self, ErrorCode, ErrorReply, GroupAction};
+use crate::api::xmlrpc::{Code, Fault};
+use crate::core::{Input, Phase};
+use crate::daemon::auto_logs;
+use crate::daemon::reactor::Reactor;
+use crate::model::Level;
+use crate::model::spec::FleetSpec;
+
+/// Who waits for an update, and what is said at its end.
+pub(super) enum Asker {
+    /// A request of `/v1`.
+    Json { client: ClientId, reply: v1::GroupResults },
+    /// A call of XML-RPC.
+    Call(CallId),
+}
+
+/// An update that waits for groups to come and go.
+pub(in crate::daemon) struct Update {
+    asker: Asker,
+    /// Groups whose end or beginning is awaited, with what to answer then.
+    waiting: Vec<(String, GroupAction)>,
+}
+
+/// Why groups cannot come and go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::daemon) enum Obstacle {
+    /// The daemon ends, or begins anew.
+    Closing,
+    /// Others come and go at the moment.
+    Busy,
+}
+
+impl From<&Obstacle> for ErrorReply {
+    /// Returns what a client is told.
+    fn from(why: &Obstacle) -> ErrorReply {
+        match why {
+            Obstacle::Closing => ErrorReply::new(ErrorCode::ShuttingDown, "the daemon is ending", ""),
+            Obstacle::Busy => {
+                let message = "another update is under way";
+                ErrorReply::new(ErrorCode::Busy, message, "try again when it is done")
+            }
+        }
+    }
+}
+
+impl From<&Obstacle> for Fault {
+    /// Returns what a caller is told.
+    fn from(why: &Obstacle) -> Fault {
+        match why {
+            Obstacle::Closing => Code::ShutdownState.into(),
+            Obstacle::Busy => {
+                Fault::new(Code::Failed, "another update is under way; try again when it is done")
+            }
+        }
+    }
+}
+
+impl Reactor {
+    /// Whether groups may come and go now.
+    pub(in crate::daemon) fn may_change_groups(&self) -> Result<(), Obstacle> {
+        // After the death of a reactor nobody waits for what still goes.
+        let is_busy = !self.updates.is_empty() || self.core.groups().any(|group| group.is_leaving());
+        match self.core.phase() {
+            Phase::Running if is_busy => Err(Obstacle::Busy),
+            Phase::Running => Ok(()),
+            Phase::ShuttingDown | Phase::Reloading => Err(Obstacle::Closing),
+        }
+    }
+
+    /// Has a fleet take the place of that in force, and whoever asked for it wait for its groups to come and go.
+    /// Returns whether that began; if not, it was said.
+    pub(super) fn change_groups(
+        &mut self,
+        asker: Asker,
+        mut target: FleetSpec,
+        waiting: Vec<(String, GroupAction)>,
+    ) -> bool {
+        if let Err(why) = self.may_change_groups() {
+            self.refuse_update(asker, &why);
+            return false;
+        }
+        let takes = |name: &String| waiting.iter().any(|(known, _)| known == name);
+        // What is not chosen or not changed stays as it is in force, its AUTO files included.
+        let mut fresh =
+            FleetSpec { groups: target.groups.extract_if(.., |group| takes(&group.name)).collect() };
+        auto_logs::add(self, &mut fresh);
+        target.groups.append(&mut fresh.groups);
+        target.groups.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
+        self.updates.push(Update { asker, waiting });
+        self.inputs.push_back(Input::FleetLoaded(target));
+        true
+    }
+
+    /// Says why groups do not come and go.
+    pub(super) fn refuse_update(&mut self, asker: Asker, why: &Obstacle) {
+        match (asker, why) {
+            (Asker::Json { client: NOBODY, .. }, Obstacle::Busy) => self.hup_waits = true,
+            (Asker::Json { client: NOBODY, .. }, why) => {
+                let text = format!("the configuration was not put in force: {}", ErrorReply::from(why).error);
+                self.log(Level::Warn, &text);
+            }
+            (Asker::Json { client, .. }, why) => self.send_error(client, &why.into()),
+            (Asker::Call(call), why) => self.calls.complete(call, Err(why.into())),
+        }
+    }
+
+    /// Tells all who wait for groups that the daemon ends or begins anew: nothing comes of it any more.
+    pub(in crate::daemon) fn end_updates(&mut self) {
+        self.hup_waits = false;
+        for update in std::mem::take(&mut self.updates) {
+            self.refuse_update(update.asker, &Obstacle::Closing);
+        }
+    }
+
+    /// Takes in that a group came into force, or is in force no longer.
+    pub(in crate::daemon) fn group_changed(&mut self, group: &str, is_there: bool) {
+        let met = |waiting: &(String, GroupAction)| {
+            waiting.0 == group && (waiting.1 == GroupAction::Removed) != is_there
+        };
+        for update in &mut self.updates {
+            let done = update.waiting.extract_if(.., |waiting| met(waiting));
+            let done: Vec<_> = done.map(|(name, action)| result(&name, action, "")).collect();
+            if let Asker::Json { reply, .. } = &mut update.asker {
+                reply.results.extend(done);
+            }
+        }
+        let done: Vec<Update> = self.updates.extract_if(.., |update| update.waiting.is_empty()).collect();
+        if !done.is_empty() {
+            self.compare_with_latest();
+        }
+        for update in done {
+            match update.asker {
+                Asker::Json { client, reply } => self.send(client, &reply),
+                Asker::Call(call) => self.calls.complete(call, Ok(true.into())),
+            }
+        }
+        if self.hup_waits && self.may_change_groups().is_ok() {
+            self.reload();
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Groups come and go one change at a time: who asks meanwhile is told so, and nobody is left without an answer.
+
+use super::account::Account;
+use super::raw;
+use crate::common::proc;
+use crate::common::wait::{self, LONG};
+use nix::sys::signal::Signal;
+use std::process::Output;
+
+const BUSY: &str = "another update is under way";
+
+/// An account with `web`, which ends no earlier than [`let_go`] says, and `idle`, which does not run.
+fn started(name: &str) -> Account {
+    let account = Account::new(name);
+    let slow = "trap 'touch told; while [ ! -e go ]; do sleep 0.05; done; exit 0' TERM
+touch up
+while :; do sleep 0.05; done";
+    account.sandbox.write("slow.sh", slow);
+    let home = account.sandbox.path("");
+    let web = format!("directory={}\nstartsecs=0\nstopwaitsecs=3000\ncommand=bash slow.sh", home.display());
+    account.program("web", &web);
+    account.program("idle", "command=sleep 1000\nautostart=false");
+    account.start();
+    wait::until(LONG, "the program", || account.sandbox.path("up").exists().then_some(()));
+    account
+}
+
+/// Waits until `web` was told to end.
+fn wait_told(account: &Account) {
+    wait::until(LONG, "the program to hear", || account.sandbox.path("told").exists().then_some(()));
+}
+
+fn let_go(account: &Account) {
+    account.sandbox.write("go", "");
+}
+
+/// Calls a method of XML-RPC whose parameters are texts.
+fn call(account: &Account, method: &str, parameters: &[&str]) -> String {
+    let parameters: String =
+        parameters.iter().map(|text| format!("<param><value>{text}</value></param>")).collect();
+    let body = format!(
+        "<methodCall><methodName>supervisor.{method}</methodName><params>{parameters}</params></methodCall>"
+    );
+    let head =
+        format!("POST /RPC2 HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}", body.len());
+    raw::exchange(&account.socket(), format!("{head}\r\n\r\n{body}").as_bytes())
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
+}
+
+#[test]
+fn nothing_else_comes_or_goes_while_an_update_is_under_way() {
+    let account = started("one-at-a-time");
+    account.program("web", "command=sleep 3000\nstartsecs=0");
+    let update = account.background(&["update"]);
+    wait_told(&account);
+    account.program("third", "command=sleep 1000\nstartsecs=0");
+    for words in [&["remove", "idle"][..], &["add", "third"], &["update"]] {
+        let (code, _, err) = account.told(words);
+        assert!(code != 0 && err.contains(BUSY), "{words:?}: {err}");
+    }
+    account.ok(&["reread"]);
+    for (method, group) in [("removeProcessGroup", "idle"), ("addProcessGroup", "third")] {
+        let reply = call(&account, method, &[group]);
+        assert!(reply.contains(BUSY), "{method}: {reply}");
+    }
+    // A signal has nobody who could ask again: it is heeded afterwards.
+    proc::signal(account.keeper(), Signal::SIGHUP);
+    let_go(&account);
+    let update = update.wait_with_output().expect("our own child");
+    assert!(update.status.success() && said(&update).contains("web: updated process group"), "{update:?}");
+    assert_eq!(proc::command_line(account.running("web")), ["sleep", "3000"]);
+    account.running("third");
+    assert_eq!(account.ok(&["remove", "idle"]), "idle: removed process group\n");
+    account.shutdown();
+}
+
+#[test]
+fn an_update_is_answered_when_the_daemon_begins_anew_and_blocks_no_later_one() {
+    let account = started("update-anew");
+    account.program("web", "command=sleep 3000\nstartsecs=0");
+    let update = account.background(&["update"]);
+    wait_told(&account);
+    assert!(call(&account, "restart", &[]).contains("<boolean>1</boolean>"));
+    let update = update.wait_with_output().expect("our own child");
+    assert!(!update.status.success() && said(&update).contains("ending"), "{update:?}");
+    let (code, _, err) = account.told(&["remove", "idle"]);
+    assert!(code != 0 && err.contains("ending"), "{err}");
+    let_go(&account);
+    assert_eq!(proc::command_line(account.running("web")), ["sleep", "3000"]);
+    assert_eq!(account.ok(&["remove", "idle"]), "idle: removed process group\n");
+    account.ok(&["update"]);
+    account.shutdown();
+}
