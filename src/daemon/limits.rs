@@ -7,6 +7,7 @@ use crate::keeper::protocol::Request;
 use crate::logs::disk::{OPEN_FILES_MAX, OPEN_FILES_MIN};
 use crate::model::Level;
 use crate::model::spec::{FleetSpec, LogTarget, Settings};
+use crate::sys::identity;
 use crate::sys::process::Limited;
 use std::io;
 
@@ -171,6 +172,26 @@ pub(super) fn put_in_force(
 }
 
 impl Reactor {
+    /// Makes room for a fleet that is to take the place of that in force, where the limits let it.
+    ///
+    /// # Errors
+    /// In words, when the hard limit does not allow it: nothing was changed.
+    pub(super) fn make_room(&mut self, fleet: &FleetSpec) -> Result<(), String> {
+        let count: usize = fleet.groups.iter().map(|group| group.processes.len()).sum();
+        if count <= self.core.processes().count() {
+            return Ok(());
+        }
+        let hard = Limited::Files.get().map_err(|error| format!("cannot read a limit: {error}"))?.1;
+        let need = Need::of(fleet);
+        // Root raises the hard limit too, as at the start.
+        let can_be_had = || identity::is_root() && Limited::Files.set(need.least(), need.least()).is_ok();
+        if need.least() > hard && !can_be_had() {
+            return Err(need.shortage(hard).unwrap_or_default());
+        }
+        self.divide_descriptors(fleet);
+        Ok(())
+    }
+
     /// Divides the descriptors among what is in force now, and says what does not fit. Programs keep the limits that
     /// they had.
     pub(super) fn divide_descriptors(&mut self, fleet: &FleetSpec) {

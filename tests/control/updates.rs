@@ -46,6 +46,13 @@ fn call(account: &Account, method: &str, parameters: &[&str]) -> String {
     raw::exchange(&account.socket(), format!("{head}\r\n\r\n{body}").as_bytes())
 }
 
+/// The soft limit of open files of a process.
+fn soft_limit_of_files(pid: i32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/limits")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
 fn said(output: &Output) -> String {
     String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
 }
@@ -92,5 +99,43 @@ fn an_update_is_answered_when_the_daemon_begins_anew_and_blocks_no_later_one() {
     assert_eq!(proc::command_line(account.running("web")), ["sleep", "3000"]);
     assert_eq!(account.ok(&["remove", "idle"]), "idle: removed process group\n");
     account.ok(&["update"]);
+    account.shutdown();
+}
+
+#[test]
+fn an_update_to_more_programs_than_there_are_descriptors_for_is_refused_in_words() {
+    let account = Account::new("no-room");
+    let many = |count: usize| {
+        format!("command=sleep 1000\nautostart=false\nprocess_name=%(process_num)03d\nnumprocs={count}")
+    };
+    let limit = |pid: i32, limit: &str| {
+        let pid = pid.to_string();
+        let done = account.sandbox.command("prlimit").args(["--pid", &pid, limit]).output();
+        assert!(done.is_ok_and(|output| output.status.success()), "prlimit {limit}");
+    };
+    account.program("many", &many(10));
+    account.start();
+    for pid in [account.keeper(), account.reactor()] {
+        limit(pid, "--nofile=128:256");
+    }
+    account.program("many", &many(1000));
+    let (code, out, err) = account.told(&["update"]);
+    let words = "1000 programs need 1000 x 3 + 64 = 3064 file descriptors, and the hard limit is 256";
+    assert!(code == 1 && out.is_empty() && err.contains(words), "{code} {out} {err}");
+    assert!(call(&account, "addProcessGroup", &["many"]).contains("ALREADY_ADDED"));
+    proc::signal(account.keeper(), Signal::SIGHUP);
+    account.wait_log(words);
+    assert_eq!(account.ok(&["status"]).lines().count(), 10);
+    // What fits below the hard limit is made room for, in both processes.
+    account.program("many", &many(40));
+    account.ok(&["update"]);
+    assert_eq!(account.ok(&["status"]).lines().count(), 40);
+    for pid in [account.keeper(), account.reactor()] {
+        let soft = || soft_limit_of_files(pid).filter(|soft| *soft >= 40 * 3 + 64);
+        wait::until(LONG, "a higher limit", soft);
+    }
+    account.ok(&["start", "many:000"]);
+    let program = account.pid("many:000");
+    assert_eq!(soft_limit_of_files(program), Some(128));
     account.shutdown();
 }

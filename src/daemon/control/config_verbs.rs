@@ -113,7 +113,7 @@ impl Reactor {
         let (live, waiting): (Vec<_>, Vec<_>) =
             waiting.into_iter().partition(|(name, action)| *action == GroupAction::Updated && is_live(name));
         // Before what needs no restart is changed: all of it or nothing.
-        if let Err(why) = self.may_change_groups() {
+        if let Err(why) = self.may_change_to(&target_of(active.clone(), wanted.clone(), &waiting)) {
             return self.refuse_update(Asker::Json { client, reply }, &why);
         }
         let mut changed = Vec::new();

@@ -37,6 +37,8 @@ pub(in crate::daemon) enum Obstacle {
     Closing,
     /// Others come and go at the moment.
     Busy,
+    /// There are more programs than the limits allow; in words.
+    NoRoom(String),
 }
 
 impl From<&Obstacle> for ErrorReply {
@@ -48,6 +50,7 @@ impl From<&Obstacle> for ErrorReply {
                 let message = "another update is under way";
                 ErrorReply::new(ErrorCode::Busy, message, "try again when it is done")
             }
+            Obstacle::NoRoom(text) => ErrorReply::new(ErrorCode::TooLarge, text, ""),
         }
     }
 }
@@ -60,6 +63,7 @@ impl From<&Obstacle> for Fault {
             Obstacle::Busy => {
                 Fault::new(Code::Failed, "another update is under way; try again when it is done")
             }
+            Obstacle::NoRoom(text) => Fault::new(Code::Failed, text),
         }
     }
 }
@@ -76,6 +80,12 @@ impl Reactor {
         }
     }
 
+    /// Whether groups may come and go now, and there is room for a fleet.
+    pub(super) fn may_change_to(&mut self, target: &FleetSpec) -> Result<(), Obstacle> {
+        self.may_change_groups()?;
+        self.make_room(target).map_err(Obstacle::NoRoom)
+    }
+
     /// Has a fleet take the place of that in force, and whoever asked for it wait for its groups to come and go.
     /// Returns whether that began; if not, it was said.
     pub(super) fn change_groups(
@@ -84,7 +94,7 @@ impl Reactor {
         mut target: FleetSpec,
         waiting: Vec<(String, GroupAction)>,
     ) -> bool {
-        if let Err(why) = self.may_change_groups() {
+        if let Err(why) = self.may_change_to(&target) {
             self.refuse_update(asker, &why);
             return false;
         }
@@ -108,8 +118,24 @@ impl Reactor {
                 let text = format!("the configuration was not put in force: {}", ErrorReply::from(why).error);
                 self.log(Level::Warn, &text);
             }
+            (Asker::Json { client, mut reply }, Obstacle::NoRoom(text)) => {
+                reply.ok = false;
+                reply.results.clear();
+                reply.diagnostics.push(self.no_room(text));
+                self.send(client, &reply);
+            }
             (Asker::Json { client, .. }, why) => self.send_error(client, &why.into()),
             (Asker::Call(call), why) => self.calls.complete(call, Err(why.into())),
+        }
+    }
+
+    /// The configuration as a whole asks for more than there is.
+    fn no_room(&self, text: &str) -> v1::Diagnostic {
+        v1::Diagnostic {
+            severity: "error".to_owned(),
+            file: self.settings.file.display().to_string(),
+            what: text.to_owned(),
+            ..v1::Diagnostic::default()
         }
     }
 
