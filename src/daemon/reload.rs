@@ -69,11 +69,7 @@ impl Reactor {
             return;
         }
         self.note_config_state(&loaded);
-        let shown = loaded.diagnostics.iter().filter(|diagnostic| !diagnostic.upstream);
-        for diagnostic in shown {
-            let level = if diagnostic.is_error() { Level::Error } else { Level::Warn };
-            self.log(level, &diagnostic.to_string());
-        }
+        self.log_diagnostics(&loaded);
         match &loaded.settings {
             Some(_) => {
                 self.next = Some(Box::new(loaded));
@@ -94,6 +90,14 @@ impl Reactor {
             None => {
                 self.log(Level::Error, "the configuration cannot be used, see above; nothing was changed")
             }
+        }
+    }
+
+    /// Writes what is wrong with a configuration that nobody sees on a terminal.
+    pub(super) fn log_diagnostics(&mut self, loaded: &Loaded) {
+        for diagnostic in loaded.diagnostics.iter().filter(|diagnostic| !diagnostic.upstream) {
+            let level = if diagnostic.is_error() { Level::Error } else { Level::Warn };
+            self.log(level, &diagnostic.to_string());
         }
     }
 

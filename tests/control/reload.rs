@@ -102,6 +102,16 @@ fn a_bad_file_changes_nothing_and_status_says_so() {
 }
 
 #[test]
+fn a_signal_to_read_a_bad_file_logs_what_is_wrong_with_it() {
+    let account = started("bad-hup");
+    account.program("web", "command=sleep 3000\nstartsecs=soon");
+    proc::signal(account.keeper(), nix::sys::signal::Signal::SIGHUP);
+    account.wait_log("web.conf:3: error: [program:web] startsecs: not a whole number");
+    account.wait_log("nothing was changed");
+    account.shutdown();
+}
+
+#[test]
 fn groups_are_added_and_removed_by_name_and_by_update() {
     let account = started("groups");
     account.program("third", WEB);

@@ -1,9 +1,9 @@
 //! reread, update, add, remove: what the files say now, and putting it in force where it differs.
 
-use super::ClientId;
 use super::route::body;
 use super::rpc::{self, CallId};
 use super::updates::{Asker, Obstacle};
+use super::{ClientId, NOBODY};
 use crate::api::http::Request;
 use crate::api::names;
 use crate::api::v1::{self, ChangedGroup, ChangedProcess, Cost, ErrorReply, GroupAction, GroupResult};
@@ -61,6 +61,9 @@ impl Reactor {
         loaded: Loaded,
     ) {
         let diagnostics: Vec<v1::Diagnostic> = loaded.diagnostics.iter().map(shown).collect();
+        if client == NOBODY {
+            self.log_diagnostics(&loaded);
+        }
         self.note_config_state(&loaded);
         let Some(settings) = loaded.settings else {
             match verb {
