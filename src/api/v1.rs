@@ -154,6 +154,16 @@ pub enum Cost {
     Daemon,
 }
 
+/// A key of `[supervisord]` that a new configuration changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ChangedKey {
+    /// The key.
+    pub key: String,
+    /// What applying the change costs: nothing, or a restart of the daemon.
+    pub cost: Cost,
+}
+
 /// A process that a new configuration changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -188,6 +198,8 @@ pub struct Reread {
     pub changed: Vec<ChangedGroup>,
     /// Groups that are gone.
     pub removed: Vec<String>,
+    /// Keys of `[supervisord]` that differ.
+    pub daemon: Vec<ChangedKey>,
     /// Mistakes and warnings.
     pub diagnostics: Vec<Diagnostic>,
 }

@@ -5,7 +5,9 @@
 
 use super::output::Screen;
 use super::{Outcome, Session, exit, table};
-use crate::api::v1::{GroupAction, GroupResult, GroupResults, ProcessResult, ResultStatus, Results};
+use crate::api::v1::{
+    ChangedKey, Cost, GroupAction, GroupResult, GroupResults, ProcessResult, ResultStatus, Results,
+};
 use crate::client::http::{Reply, parse};
 use crate::model::State;
 
@@ -126,12 +128,29 @@ pub(super) fn groups(session: &Session, reply: &Reply, json: bool) -> Outcome {
     } else {
         answer.diagnostics.iter().for_each(|diagnostic| session.screen.message(&diagnostic.to_string()));
         answer.results.iter().for_each(|result| tell_group(&session.screen, result));
+        daemon_keys(session, &answer.daemon, "changed without a restart");
         if !answer.ok {
             session.screen.message("error: the configuration has mistakes, so nothing was changed");
         }
     }
     let worst = answer.results.iter().map(|result| row(result.action).2).max().unwrap_or(exit::OK);
     Ok(if answer.ok { worst } else { worst.max(exit::REFUSED) })
+}
+
+/// Tells of keys of `[supervisord]` that differ; `done` is said of those that need no restart of the daemon.
+pub(super) fn daemon_keys(session: &Session, keys: &[ChangedKey], done: &str) {
+    for ChangedKey { key, cost } in keys {
+        let words = match cost {
+            Cost::Live => done.to_owned(),
+            Cost::Restart | Cost::Daemon => format!("changed, waits for {}", restart_of_daemon(session)),
+        };
+        session.screen.message(&format!("[supervisord] {key}: {words}"));
+    }
+}
+
+/// Returns what puts all of `[supervisord]` in force.
+pub(super) fn restart_of_daemon(session: &Session) -> String {
+    if session.is_particular() { "a restart of visord".to_owned() } else { session.command("daemon restart") }
 }
 
 fn row(action: GroupAction) -> (GroupAction, &'static str, i32) {

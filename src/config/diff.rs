@@ -141,13 +141,14 @@ pub fn process_change(old: &ProcessSpec, new: &ProcessSpec) -> Option<ProcessCha
     Some(ProcessChange { name: new.name.clone(), keys, reload })
 }
 
-/// Returns the keys of `[supervisord]` that differ, with what a change of each costs. A change of its environment
-/// shows in every process as well.
+/// Returns the keys of `[supervisord]` that differ, with what a change of each costs. A change of its environment is
+/// none of the daemon: it shows in every process.
 #[must_use]
 pub fn daemon_change(old: &DaemonSpec, new: &DaemonSpec) -> Vec<(&'static str, Reload)> {
     let fields = |spec: &DaemonSpec| serde_json::to_value(spec).unwrap_or_default();
     let (before, after) = (fields(old), fields(new));
-    let rows = keys::of(SectionKind::Daemon).filter(|row| before.get(row.name) != after.get(row.name));
+    let rows = keys::of(SectionKind::Daemon)
+        .filter(|row| row.reload != Reload::Restart && before.get(row.name) != after.get(row.name));
     rows.map(|row| (row.name, row.reload)).collect()
 }
 
@@ -303,8 +304,8 @@ mod tests {
     fn the_daemons_own_keys_are_compared_too() {
         let host = crate::config::check::tests::Imagined::default();
         let old = keys::daemon::DaemonDraft::new(&host).spec;
-        let new = DaemonSpec { umask: 0o77, identifier: "x".to_owned(), ..old.clone() };
-        assert_eq!(daemon_change(&old, &new), [("umask", Reload::Daemon), ("identifier", Reload::Live)]);
+        let new = DaemonSpec { umask: 0o77, loglevel: crate::model::Level::Debug, ..old.clone() };
+        assert_eq!(daemon_change(&old, &new), [("loglevel", Reload::Live), ("umask", Reload::Daemon)]);
         assert_eq!(daemon_change(&old, &old), []);
         // Each key has a field of its name, or a change of it could not be seen.
         let fields = serde_json::to_value(&old).expect("plain data");

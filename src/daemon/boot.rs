@@ -391,6 +391,7 @@ pub(super) fn assemble(link: Link, keeper: Pid, parts: Parts) -> Result<Box<Reac
         updates: Vec::new(),
         hup_waits: false,
         latest: None,
+        latest_daemon: None,
         config_state: v1::Config::default(),
         notes: BTreeMap::new(),
         identity: Identity::default(),

@@ -26,7 +26,7 @@ use crate::logs::disk::Disk;
 use crate::logs::follow::Follower;
 use crate::logs::lines::Lines;
 use crate::logs::pump::Pump;
-use crate::model::spec::{FleetSpec, Settings};
+use crate::model::spec::{DaemonSpec, FleetSpec, Settings};
 use crate::model::{Level, Pid, ProcessId, RunId, Signal, Time, WallTime};
 use crate::sys::shared_socket::Failure;
 use crate::sys::{clock, memory};
@@ -158,6 +158,8 @@ pub(super) struct Reactor {
     pub(super) hup_waits: bool,
     /// What the files said when they were last read, where that is not in force.
     pub(super) latest: Option<FleetSpec>,
+    /// What they said of the daemon itself then.
+    pub(super) latest_daemon: Option<Box<DaemonSpec>>,
     pub(super) config_state: v1::Config,
     /// What the last child of a process could not do.
     pub(super) notes: BTreeMap<ProcessId, v1::FailedStage>,

@@ -146,6 +146,7 @@ impl Reactor {
             self.log(Level::Critical, &format!("could not write pidfile: {error}"));
         }
         self.log(Level::Info, &format!("supervisord started with pid {keeper}"));
+        self.compare_with_latest();
         self.is_up = false;
         self.inputs.push_back(Input::Boot);
         self.trim_later();

@@ -112,6 +112,34 @@ fn a_signal_to_read_a_bad_file_logs_what_is_wrong_with_it() {
 }
 
 #[test]
+fn changes_of_the_daemon_itself_are_told_and_wait_for_its_restart() {
+    let account = started("daemon-keys");
+    let main = |text: &str| account.sandbox.write(".config/visor/visor.conf", text);
+    main("[supervisord]\nloglevel=debug\nlogfile_backups=3\n");
+    let both = "[supervisord] logfile_backups: changed, waits for visorctl daemon restart";
+    let (code, out, err) = account.told(&["reread"]);
+    assert_eq!((code, out.as_str()), (0, "No config updates to processes\n"), "{err}");
+    assert!(
+        err.contains(both) && err.contains("[supervisord] loglevel: changed, without a restart"),
+        "{err}"
+    );
+    let status = account.told(&["daemon", "status"]).1;
+    assert!(status.contains("waits for visorctl update and for a restart of visord"), "{status}");
+    let (code, _, err) = account.told(&["update"]);
+    assert!(code == 0 && err.contains(both), "{err}");
+    assert!(err.contains("[supervisord] loglevel: changed without a restart"), "{err}");
+    account.ok(&["restart", "web"]);
+    account.wait_log(" DEBG ");
+    let (_, out, err) = account.told(&["status"]);
+    assert!(err.contains("[supervisord] logfile_backups waits for visorctl daemon restart"), "{out}{err}");
+    assert!(!err.contains("visorctl update"), "{err}");
+    account.ok(&["daemon", "restart"]);
+    assert_eq!(account.told(&["status"]).2, "");
+    assert!(account.ok(&["daemon", "status"]).contains("in force"));
+    account.shutdown();
+}
+
+#[test]
 fn groups_are_added_and_removed_by_name_and_by_update() {
     let account = started("groups");
     account.program("third", WEB);

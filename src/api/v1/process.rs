@@ -205,6 +205,10 @@ pub struct Config {
     pub since_unix: f64,
     /// What is wrong, one line each.
     pub problems: Vec<String>,
+    /// Keys of `[supervisord]` whose change waits for a restart of the daemon.
+    pub waits_for_restart: Vec<String>,
+    /// Whether anything waits for an update.
+    pub waits_for_update: bool,
 }
 
 /// A server that the configuration names.

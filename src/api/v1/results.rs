@@ -101,6 +101,8 @@ pub struct GroupResults {
     pub ok: bool,
     /// What was done, in order; a group may come twice (stopped, then updated).
     pub results: Vec<GroupResult>,
+    /// Keys of `[supervisord]` that differed: those that cost nothing are in force now, the others wait.
+    pub daemon: Vec<super::ChangedKey>,
     /// Mistakes and warnings.
     pub diagnostics: Vec<Diagnostic>,
 }

@@ -31,7 +31,8 @@ fn the_daemon_has_the_documented_fields() {
         "pid": 1, "reactor_pid": 2, "version": "0.1.0", "instance": "default", "phase": "running",
         "started_unix": 1.0, "sockets": ["/s"], "lock": "/l", "log": "/v.log",
         "servers": [{"section": "inet_http_server", "address": "*:9001", "open": false, "text": "why"}],
-        "config": {"file": "/c", "files": 2, "state": "bad", "since_unix": 0.0, "problems": ["/c:1: error: x"]},
+        "config": {"file": "/c", "files": 2, "state": "bad", "since_unix": 0.0, "problems": ["/c:1: error: x"],
+                   "waits_for_restart": ["umask"], "waits_for_update": true},
     });
     let reply = json!({"daemon": daemon, "processes": [], "missing": ["x"]});
     assert_eq!(round::<StatusReply>(reply.clone()), reply);
@@ -83,6 +84,7 @@ fn reread_has_the_documented_fields() {
     let reread = json!({
         "ok": true, "added": ["g"], "removed": ["h"],
         "changed": [{"group": "g", "processes": [{"name": "p", "keys": ["command"], "cost": "live"}]}],
+        "daemon": [{"key": "umask", "cost": "daemon"}],
         "diagnostics": [{"severity": "warning", "file": "/c", "line": 3, "section": "program:x", "key": "k",
                          "what": "is wrong", "hint": "say so"}],
     });

@@ -105,7 +105,13 @@ fn lines(daemon: &Daemon) -> Vec<String> {
     let state = match daemon.config.state {
         ConfigState::Ok => "in force",
         ConfigState::Bad => "has mistakes, the last good one stays in force",
-        ConfigState::Pending => "changed, waits for visorctl update",
+        ConfigState::Pending if daemon.config.waits_for_restart.is_empty() => {
+            "changed, waits for visorctl update"
+        }
+        ConfigState::Pending if daemon.config.waits_for_update => {
+            "changed, waits for visorctl update and for a restart of visord"
+        }
+        ConfigState::Pending => "changed, waits for a restart of visord",
     };
     let mut lines = vec![
         line("visord", &format!("{}, {}", daemon.version, daemon.phase.replace('_', " "))),
@@ -114,6 +120,10 @@ fn lines(daemon: &Daemon) -> Vec<String> {
         line("configuration", &format!("{}: {state}", files(daemon))),
     ];
     lines.extend(daemon.config.problems.iter().map(|problem| line("", problem)));
+    if !daemon.config.waits_for_restart.is_empty() {
+        let keys = daemon.config.waits_for_restart.join(" ");
+        lines.push(line("", &format!("changed in [supervisord]: {keys}")));
+    }
     lines.extend(daemon.sockets.iter().map(|socket| line("socket", socket)));
     lines.extend(daemon.servers.iter().map(|server| line("server", &server_text(server))));
     lines.push(line("lock", &daemon.lock));

@@ -1,7 +1,7 @@
 //! `visorctl reread`: reads the configuration and tells what `update` would change.
 
 use crate::api::v1::{ChangedGroup, Cost, Reread, path};
-use crate::cli::{Outcome, Session, exit};
+use crate::cli::{Outcome, Session, exit, report};
 use crate::client::Wait;
 use crate::client::http::parse;
 
@@ -34,6 +34,7 @@ fn show(session: &Session, reread: &Reread) {
         session.screen.message("error: the configuration has mistakes, so nothing would change");
         return;
     }
+    report::daemon_keys(session, &reread.daemon, "changed, without a restart");
     let mut lines: Vec<(&str, String)> = Vec::new();
     lines.extend(reread.added.iter().map(|group| (group.as_str(), "available".to_owned())));
     lines.extend(reread.removed.iter().map(|group| (group.as_str(), "disappeared".to_owned())));

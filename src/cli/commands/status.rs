@@ -2,7 +2,7 @@
 
 use crate::api::http::uri;
 use crate::api::v1::{self, ConfigState, StatusReply};
-use crate::cli::{Outcome, Problem, Session, exit, table};
+use crate::cli::{Outcome, Problem, Session, exit, report, table};
 use crate::client::Connection;
 use crate::client::http::parse;
 
@@ -105,9 +105,15 @@ fn tell_config(session: &Session, config: &v1::Config) {
             .screen
             .message(&format!("the configuration has mistakes, the last good one stays in force{problems}")),
         ConfigState::Pending => {
-            session
-                .screen
-                .message(&format!("a change of the configuration waits for visorctl update{problems}"));
+            if config.waits_for_update || config.waits_for_restart.is_empty() {
+                let text = format!("a change of the configuration waits for visorctl update{problems}");
+                session.screen.message(&text);
+            }
+            if !config.waits_for_restart.is_empty() {
+                let keys = config.waits_for_restart.join(" ");
+                let command = report::restart_of_daemon(session);
+                session.screen.message(&format!("a change of [supervisord] {keys} waits for {command}"));
+            }
         }
     }
 }

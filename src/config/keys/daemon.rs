@@ -83,7 +83,7 @@ pub static ROWS: [Row<DaemonDraft>; 17] = [
         d.spec.logfile_backups = integer(v.text)?;
         Ok(())
     }),
-    row("loglevel", Scope::Here, DAEMON, "least level that is logged", |d, v| {
+    row("loglevel", Scope::Here, LIVE, "least level that is logged", |d, v| {
         d.spec.loglevel = level(v.text)?;
         Ok(())
     }),
@@ -115,7 +115,7 @@ pub static ROWS: [Row<DaemonDraft>; 17] = [
         d.spec.nocleanup = boolean(v.text)?;
         Ok(())
     }),
-    row("childlogdir", Scope::Here, LIVE, "directory of AUTO logs", |d, v| {
+    row("childlogdir", Scope::Here, DAEMON, "directory of AUTO logs", |d, v| {
         d.spec.childlogdir = v.existing_directory()?;
         Ok(())
     }),
@@ -127,7 +127,7 @@ pub static ROWS: [Row<DaemonDraft>; 17] = [
         d.spec.directory = Some(v.existing_directory()?);
         Ok(())
     }),
-    row("strip_ansi", Scope::Here, LIVE, "remove ANSI escape sequences from child logs", |d, v| {
+    row("strip_ansi", Scope::Here, DAEMON, "remove ANSI escape sequences from child logs", |d, v| {
         d.spec.strip_ansi = boolean(v.text)?;
         Ok(())
     }),
@@ -135,7 +135,7 @@ pub static ROWS: [Row<DaemonDraft>; 17] = [
         d.environment = v.text.to_owned();
         Ok(())
     }),
-    row("identifier", Scope::Here, LIVE, "name of this daemon in events and AUTO logs", |d, v| {
+    row("identifier", Scope::Here, DAEMON, "name of this daemon in events and AUTO logs", |d, v| {
         d.spec.identifier = v.text.to_owned();
         Ok(())
     }),

@@ -6,12 +6,14 @@ use super::updates::{Asker, Obstacle};
 use super::{ClientId, NOBODY};
 use crate::api::http::Request;
 use crate::api::names;
-use crate::api::v1::{self, ChangedGroup, ChangedProcess, Cost, ErrorReply, GroupAction, GroupResult};
+use crate::api::v1::{
+    self, ChangedGroup, ChangedKey, ChangedProcess, Cost, ErrorReply, GroupAction, GroupResult,
+};
 use crate::config::keys::Reload;
 use crate::config::{Diagnostic, Loaded, diff};
 use crate::core::Input;
 use crate::daemon::reactor::{Purpose, Reactor};
-use crate::model::spec::{FleetSpec, GroupSpec, LogTarget};
+use crate::model::spec::{DaemonSpec, FleetSpec, GroupSpec, LogTarget};
 use crate::model::{Level, ProcessId};
 use crate::sys::clock;
 use std::sync::Arc;
@@ -79,20 +81,29 @@ impl Reactor {
         };
         let active = self.core.fleet();
         let found = diff::between(&active, &settings.fleet);
+        let daemon = diff::daemon_change(&self.settings.daemon, &settings.daemon);
+        let daemon: Vec<ChangedKey> = daemon.into_iter().map(changed_key).collect();
         if verb == Verb::Reread {
             let changed = found.changed.iter().map(changed_group).collect();
-            let reply =
-                v1::Reread { ok: true, added: found.added, changed, removed: found.removed, diagnostics };
-            return self.send(client, &reply);
+            let diff::FleetDiff { added, removed, .. } = found;
+            return self.send(client, &v1::Reread { ok: true, added, changed, removed, daemon, diagnostics });
         }
-        self.put_in_force(client, verb, groups, Plan { active, wanted: settings.fleet, found, diagnostics });
+        let reply = v1::GroupResults { ok: true, results: Vec::new(), daemon, diagnostics };
+        let plan = Plan { active, wanted: settings.fleet, daemon: settings.daemon, found };
+        self.put_in_force(client, verb, groups, plan, reply);
     }
 
-    fn put_in_force(&mut self, client: ClientId, verb: Verb, groups: &[String], plan: Plan) {
-        let Plan { active, wanted, found, diagnostics } = plan;
+    fn put_in_force(
+        &mut self,
+        client: ClientId,
+        verb: Verb,
+        groups: &[String],
+        plan: Plan,
+        mut reply: v1::GroupResults,
+    ) {
+        let Plan { active, wanted, daemon, found } = plan;
         let all = groups.is_empty() || groups.iter().any(|group| group == "all");
         let chosen = |name: &String| all || groups.contains(name);
-        let mut reply = v1::GroupResults { ok: true, results: Vec::new(), diagnostics };
         let known =
             |name: &String| active.groups.iter().chain(&wanted.groups).any(|group| group.name == *name);
         for name in groups.iter().filter(|name| *name != "all" && !known(name)) {
@@ -118,6 +129,11 @@ impl Reactor {
         // Before what needs no restart is changed: all of it or nothing.
         if let Err(why) = self.may_change_to(&target_of(active.clone(), wanted.clone(), &waiting)) {
             return self.refuse_update(Asker::Json { client, reply }, &why);
+        }
+        if verb == Verb::Update {
+            self.change_daemon_live(&daemon);
+        } else {
+            reply.daemon.clear();
         }
         let mut changed = Vec::new();
         for (name, _) in live {
@@ -226,6 +242,7 @@ impl Reactor {
         self.config_state.files = loaded.files.len();
         if let Some(settings) = &loaded.settings {
             self.latest = Some(settings.fleet.clone());
+            self.latest_daemon = Some(Box::new(settings.daemon.clone()));
             if self.config_state.state == v1::ConfigState::Bad {
                 self.set_config_state(v1::ConfigState::Ok);
             }
@@ -238,13 +255,31 @@ impl Reactor {
     }
 
     /// Whether what is in force is what the files said last, unless that had mistakes.
-    pub(super) fn compare_with_latest(&mut self) {
+    pub(in crate::daemon) fn compare_with_latest(&mut self) {
         let Some(latest) = &self.latest else { return };
         if self.config_state.state == v1::ConfigState::Bad {
             return;
         }
-        let differs = !diff::between(&self.core.fleet(), latest).is_empty();
-        self.set_config_state(if differs { v1::ConfigState::Pending } else { v1::ConfigState::Ok });
+        let mut differs = !diff::between(&self.core.fleet(), latest).is_empty();
+        let latest = self.latest_daemon.as_deref().unwrap_or(&self.settings.daemon);
+        let (live, restart): (Vec<_>, Vec<_>) = diff::daemon_change(&self.settings.daemon, latest)
+            .into_iter()
+            .partition(|(_, cost)| *cost == Reload::Live);
+        differs |= !live.is_empty();
+        self.config_state.waits_for_update = differs;
+        self.config_state.waits_for_restart = restart.into_iter().map(|(key, _)| key.to_owned()).collect();
+        let waits = differs || !self.config_state.waits_for_restart.is_empty();
+        self.set_config_state(if waits { v1::ConfigState::Pending } else { v1::ConfigState::Ok });
+    }
+
+    /// Puts in force of `[supervisord]` what needs no restart of the daemon: what the rows call live.
+    fn change_daemon_live(&mut self, wanted: &DaemonSpec) {
+        if self.settings.daemon.loglevel != wanted.loglevel {
+            self.settings.daemon.loglevel = wanted.loglevel;
+            self.activity.set_level(wanted.loglevel);
+            self.store_fleet();
+            self.compare_with_latest();
+        }
     }
 
     fn set_config_state(&mut self, state: v1::ConfigState) {
@@ -259,8 +294,8 @@ impl Reactor {
 struct Plan {
     active: FleetSpec,
     wanted: FleetSpec,
+    daemon: DaemonSpec,
     found: diff::FleetDiff,
-    diagnostics: Vec<v1::Diagnostic>,
 }
 
 /// Returns what is in force once groups of the wanted fleet have taken the place of those that are.
@@ -285,13 +320,21 @@ fn changed_group(change: &diff::GroupChange) -> ChangedGroup {
     let processes = change.changed.iter().map(|process| ChangedProcess {
         name: process.name.clone(),
         keys: process.keys.clone(),
-        cost: match process.reload {
-            Reload::Live => Cost::Live,
-            Reload::Restart => Cost::Restart,
-            Reload::Daemon => Cost::Daemon,
-        },
+        cost: cost(process.reload),
     });
     ChangedGroup { group: change.name.clone(), processes: processes.collect() }
+}
+
+fn changed_key((key, reload): (&'static str, Reload)) -> ChangedKey {
+    ChangedKey { key: key.to_owned(), cost: cost(reload) }
+}
+
+fn cost(reload: Reload) -> Cost {
+    match reload {
+        Reload::Live => Cost::Live,
+        Reload::Restart => Cost::Restart,
+        Reload::Daemon => Cost::Daemon,
+    }
 }
 
 fn shown(diagnostic: &Diagnostic) -> v1::Diagnostic {

@@ -121,6 +121,7 @@ impl Reactor {
             (Asker::Json { client, mut reply }, Obstacle::NoRoom(text)) => {
                 reply.ok = false;
                 reply.results.clear();
+                reply.daemon.clear();
                 reply.diagnostics.push(self.no_room(text));
                 self.send(client, &reply);
             }
