@@ -11,6 +11,7 @@ pub(super) mod pools;
 pub(super) mod program;
 pub(super) mod reader;
 pub(super) mod servers;
+pub(super) mod twice;
 
 #[cfg(test)]
 mod section_tests;

@@ -51,6 +51,17 @@ impl Section {
     }
 }
 
+/// Something that is written a second time.
+#[derive(Clone, Debug)]
+pub struct Repeat {
+    /// The section.
+    pub section: String,
+    /// The key within one section; none, if the section itself comes again.
+    pub key: Option<String>,
+    first: Spot,
+    again: Spot,
+}
+
 /// The sections of all files that have been added.
 #[derive(Debug, Default)]
 pub struct Document {
@@ -58,6 +69,7 @@ pub struct Document {
     sections: Vec<Section>,
     index: BTreeMap<String, usize>,
     defaults: Vec<Entry>,
+    repeats: Vec<Repeat>,
 }
 
 impl Document {
@@ -75,6 +87,7 @@ impl Document {
         let file = self.files.len() - 1;
         for raw in sections {
             let spot = Spot { file, line: raw.line };
+            self.note_repeats(&raw, spot);
             let target = if raw.name == DEFAULT {
                 &mut self.defaults
             } else {
@@ -89,6 +102,34 @@ impl Document {
                 put(target, Entry { key: entry.key, value: entry.value, spot });
             }
         }
+    }
+
+    /// Notes what a section repeats: the one of its name before it, or a key of its own.
+    fn note_repeats(&mut self, raw: &RawSection, again: Spot) {
+        if let Some(at) = self.index.get(&raw.name) {
+            let first = self.sections[*at].spot;
+            self.repeats.push(Repeat { section: raw.name.clone(), key: None, first, again });
+        }
+        let mut seen: BTreeMap<&str, Spot> = BTreeMap::new();
+        for entry in &raw.entries {
+            let again = Spot { line: entry.line, ..again };
+            if let Some(first) = seen.insert(&entry.key, again) {
+                let key = Some(entry.key.clone());
+                self.repeats.push(Repeat { section: raw.name.clone(), key, first, again });
+            }
+        }
+    }
+
+    /// Returns what is written more than once, in the order of the files.
+    #[must_use]
+    pub fn repeats(&self) -> &[Repeat] {
+        &self.repeats
+    }
+
+    /// Returns where something stands first, and where again.
+    #[must_use]
+    pub fn repeat_places(&self, repeat: &Repeat) -> (Place, Place) {
+        (self.spot_place(repeat.first), self.spot_place(repeat.again))
     }
 
     /// Puts the directory of the main file into all values, as supervisord does once a configuration includes
@@ -212,6 +253,19 @@ mod tests {
         });
         assert_eq!(got, [("2".to_owned(), 6), ("4".to_owned(), 4)]);
         assert_eq!(merged.place(a), Place { file: "m".into(), line: 1 });
+    }
+
+    #[test]
+    fn what_is_written_again_is_known_with_both_places() {
+        let merged = document(&[("m", "[a]\nx=1\ny=1\nx=2\n[b]\n"), ("i", "[b]\nz=3\n[a]\ny=4\n")]);
+        let shown = |repeat: &Repeat| {
+            let (first, again) = merged.repeat_places(repeat);
+            let key = repeat.key.as_deref().unwrap_or("-");
+            let place = |place: &Place| format!("{}:{}", place.file.display(), place.line);
+            format!("{} {key} {} {}", repeat.section, place(&first), place(&again))
+        };
+        let repeats: Vec<String> = merged.repeats().iter().map(shown).collect();
+        assert_eq!(repeats, ["a x m:2 m:4", "b - m:5 i:1", "a - m:1 i:3"]);
     }
 
     #[test]

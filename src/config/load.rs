@@ -4,7 +4,7 @@
 //! the daemon is. Neither touches the system but through the [`Host`].
 
 use super::check::reader::Reader;
-use super::check::{daemon, groups, names, servers};
+use super::check::{daemon, groups, names, servers, twice};
 use super::diagnostic::Diagnostic;
 use super::document::Section;
 use super::include::Collected;
@@ -116,6 +116,7 @@ pub fn load(request: &LoadRequest, host: &dyn Host) -> Loaded {
     let fleet = groups::collapse(&mut reader, &defined);
     let servers = servers::read(&mut reader);
     names::check(&mut reader);
+    twice::check(&mut reader);
     let xdg = request.xdg.clone();
     let mut settings = Settings { file, daemon, servers, ctl: None, rpc_interfaces, fleet, xdg };
     settings.daemon.serverurl = servers::server_url(&settings.servers);

@@ -1,6 +1,7 @@
 //! A program-like section as processes.
 
 use super::reader::{Names, Reader};
+use crate::config::diagnostic::Diagnostic;
 use crate::config::document::Section;
 use crate::config::environment;
 use crate::config::expand::Arg;
@@ -78,6 +79,33 @@ fn check_section(reader: &mut Reader<'_>, section: &Section, draft: &ProgramDraf
     if draft.process.stopasgroup == Some(true) && draft.process.killasgroup == Some(false) {
         let what = "cannot be no while stopasgroup is yes (leave it out, or say yes)";
         key_error(reader, section, "killasgroup", what);
+    }
+    doubt_numbers(reader, section, draft);
+}
+
+/// Warns about numbers that supervisord takes and nobody means.
+fn doubt_numbers(reader: &mut Reader<'_>, section: &Section, draft: &ProgramDraft) {
+    let process = &draft.process;
+    let rows = [
+        (
+            "numprocs",
+            draft.numprocs < 1,
+            "below 1: there is no process of it",
+            "autostart=no is what only does not start it",
+        ),
+        ("startsecs", process.startsecs < 0, "negative, which means 0", "say 0, or a number of seconds"),
+        (
+            "stopwaitsecs",
+            process.stopwaitsecs < 0,
+            "negative, which means 0: it is killed at once",
+            "say 0, or a number of seconds",
+        ),
+    ];
+    for (key, _, what, hint) in rows.into_iter().filter(|row| row.1) {
+        if let Some(entry) = reader.document.get(section, key) {
+            let place = reader.document.entry_place(entry);
+            reader.report(Diagnostic::warning(place, what).section(&section.name).key(key).hint(hint));
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::config::include::INCLUDED_FILES_MAX;
 use crate::config::ini::LINE_SIZE_MAX;
 use crate::config::{LoadRequest, Loaded, load, load_ctl};
 use crate::model::host::FILE_SIZE_MAX;
-use crate::model::spec::{GroupKind, LogTarget, MainLog, ProcessSpec, Settings};
+use crate::model::spec::{GroupKind, LogTarget, MainLog, ProcessSpec, Settings, XdgRoots};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -79,6 +79,38 @@ fn all_mistakes_are_told_at_once_with_their_lines() {
     for (told, wanted) in told.iter().zip(wanted) {
         assert!(told.starts_with(wanted), "{told} instead of {wanted}");
     }
+}
+
+#[test]
+fn mistakes_that_supervisord_takes_are_told_with_both_places() {
+    let text = "[supervisord]\n[program:a]\ncommand=c\nstartsecs=-1\nstopwaitsecs=-2\nnumprocs=0\n\
+                [program:b]\ncommand=c\npriority=1\ncommand=d\n[program:a]\ncommand=e\n";
+    let wanted = [
+        "4: warning [program:a] startsecs: negative, which means 0",
+        "5: warning [program:a] stopwaitsecs: negative, which means 0",
+        "6: warning [program:a] numprocs: below 1: there is no process of it",
+        "10: warning [program:b] command: is set already (/etc/v.conf:8), only the last one counts",
+        "11: warning [program:a] is there already (/etc/v.conf:2), both are taken as one",
+    ];
+    let told = told(text);
+    assert_eq!(told.len(), wanted.len(), "{told:#?}");
+    for (told, wanted) in told.iter().zip(wanted) {
+        assert!(told.starts_with(wanted), "{told} instead of {wanted}");
+    }
+}
+
+#[test]
+fn sections_of_two_files_that_are_one_are_told_and_those_that_nobody_wrote_are_not() {
+    let roots = XdgRoots { config: "/c".into(), state: "/s".into(), runtime: "/r".into() };
+    let host = machine()
+        .file("/c/visor.conf", "[supervisord]\nloglevel=debug\n")
+        .file("/c/conf.d/a.conf", "[program:x]\ncommand=c\n")
+        .file("/c/conf.d/b.conf", "\n[program:x]\ncommand=d\n");
+    let loaded = load(&LoadRequest::xdg(roots), &host);
+    let told: Vec<String> = loaded.diagnostics.iter().map(ToString::to_string).collect();
+    assert!(told.len() == 1 && loaded.settings.is_some(), "{told:#?}");
+    assert!(told[0].starts_with("/c/conf.d/b.conf:2: warning: [program:x]"), "{told:?}");
+    assert!(told[0].contains("/c/conf.d/a.conf:1"), "{told:?}");
 }
 
 #[test]
