@@ -111,6 +111,19 @@ fn nothing_that_others_wrote_reaches_a_terminal_raw() {
         let (text, _) = Session::start(&mut bench.command(words)).finish();
         assert!(has_nothing_raw(&text) && !text.is_empty(), "{words:?}: {text:?}");
     }
+    let file = bench.dir().join("a\x1b[2J\u{202e}\u{9b}31m.conf");
+    let name = file.to_str().expect("UTF-8");
+    for text in
+        ["[supervisord]\n[program:a]\ncommand=c\n\u{9b}=1\n", "[supervisord]\nloglevel=\x1b[2J\u{9b}\n"]
+    {
+        std::fs::write(&file, text).expect("our own file");
+        for option in ["--strict", "--json", "--dump"] {
+            let (text, _) = Session::start(&mut bench.command(&["check", option, name])).finish();
+            assert!(has_nothing_raw(&text) && text.contains("2J"), "check {option}: {text:?}");
+        }
+        let (text, _) = Session::start(&mut bench.command(&["check", name])).finish();
+        assert!(has_nothing_raw(&text) && text.contains("2J"), "check: {text:?}");
+    }
     for words in [&["tail", "-f", "stopped"][..], &["logs", "-f", "stopped"]] {
         let mut session = Session::start(&mut bench.command(words));
         session.wait_for("\\xff");

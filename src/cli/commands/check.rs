@@ -2,7 +2,8 @@
 //!
 //! Diagnostics go to standard error, one line each; what was asked for as data goes to standard output.
 
-use crate::cli::{Outcome, Problem, Session, exit, output, own_config};
+use crate::cli::output::Screen;
+use crate::cli::{Outcome, Problem, Session, exit, own_config};
 use crate::config::dump::dump;
 use crate::config::{Diagnostic, LoadRequest, Loaded, load};
 use crate::model::Host;
@@ -48,9 +49,9 @@ pub fn run(args: &Args, session: &Session) -> Outcome {
             .iter()
             .map(|each| if args.dump { dump(&each.loaded, &each.name) } else { report(each) })
             .collect();
-        output::data(&document(shown));
+        session.screen.json(&document(shown));
     } else {
-        checked.iter().for_each(tell);
+        checked.iter().for_each(|each| tell(&session.screen, each));
     }
     Ok(if checked.iter().all(Checked::is_good) { exit::OK } else { exit::REFUSED })
 }
@@ -124,16 +125,16 @@ fn report(checked: &Checked) -> Value {
 }
 
 /// Writes the diagnostics, and a line that sums them up.
-fn tell(checked: &Checked) {
-    checked.diagnostics().for_each(|diagnostic| output::message(&diagnostic.to_string()));
+fn tell(screen: &Screen, checked: &Checked) {
+    checked.diagnostics().for_each(|diagnostic| screen.message(&diagnostic.to_string()));
     let errors = checked.diagnostics().filter(|diagnostic| diagnostic.is_error()).count();
     let warnings = count(checked.diagnostics().count() - errors, "warning", "warnings");
     let shown = checked.name.display();
     if checked.is_good() {
         let programs = count(checked.processes(), "process", "processes");
-        output::data(&format!("{shown}: ok, {programs}, {warnings}"));
+        screen.data(&format!("{shown}: ok, {programs}, {warnings}"));
     } else {
-        output::message(&format!("{shown}: {}, {warnings}", count(errors, "error", "errors")));
+        screen.message(&format!("{shown}: {}, {warnings}", count(errors, "error", "errors")));
     }
 }
 
