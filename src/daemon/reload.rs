@@ -70,6 +70,13 @@ impl Reactor {
         }
         self.note_config_state(&loaded);
         self.log_diagnostics(&loaded);
+        let room = match &loaded.settings {
+            Some(settings) if !self.anew_wanted => self.make_room(&settings.fleet),
+            _ => Ok(()),
+        };
+        if let Err(why) = room {
+            return self.log(Level::Error, &format!("{why}; nothing was changed"));
+        }
         match &loaded.settings {
             Some(_) => {
                 self.next = Some(Box::new(loaded));

@@ -101,7 +101,7 @@ fn without_descriptors_it_waits_and_starts_the_rest_when_there_are_some() {
         limit(&daemon.sandbox, pid, "--nofile=4096:4096");
     }
     wait::until(2 * LONG, "all programs to run", || {
-        (daemon.count("success: many_") == PROGRAMS + 1).then_some(())
+        (daemon.count("success: many_") == PROGRAMS).then_some(())
     });
     assert_eq!(daemon.count("entered FATAL state"), 0);
     daemon.stop();
@@ -134,5 +134,26 @@ fn without_descriptors_one_log_is_closed_for_another_and_that_is_told_once() {
     }
     assert_eq!(daemon.count("another log was closed for now"), 1);
     limit(&daemon.sandbox, reactor, "--nofile=4096:4096");
+    daemon.stop();
+}
+
+#[test]
+fn a_hup_for_more_programs_than_the_hard_limit_allows_changes_nothing() {
+    if !ours("limits are worked out from the number of programs") {
+        return;
+    }
+    let daemon =
+        Setup::new("no-room").main("minfds=64").start("[program:one]\ncommand=sleep 1000\nstartsecs=0");
+    daemon.wait_for("success: one entered RUNNING state");
+    let pid = daemon.pid_of("one");
+    for pid in [daemon.keeper(), daemon.reactor()] {
+        limit(&daemon.sandbox, pid, "--nofile=128:128");
+    }
+    daemon.sandbox.config("minfds=64", &crowd("startretries=1"));
+    daemon.signal(nix::sys::signal::Signal::SIGHUP);
+    let told =
+        daemon.wait_for("30 programs need 30 x 3 + 64 = 154 file descriptors, and the hard limit is 128");
+    assert!(daemon.lines()[told].ends_with("nothing was changed"));
+    assert_eq!((daemon.count("received SIGHUP"), daemon.pid_of("one")), (0, pid));
     daemon.stop();
 }
