@@ -26,68 +26,101 @@ const STDERR_MARK: &str = ".err";
 
 /// Gives every AUTO stream its file, and remembers these files alone.
 pub(super) fn make(reactor: &mut Reactor, fleet: &mut FleetSpec) {
-    if reactor.settings.xdg.is_some() {
-        return make_lasting(&reactor.settings.daemon.childlogdir, fleet);
+    let mut maker = Maker::of(&reactor.settings);
+    if maker.is_lasting {
+        make_lasting(&maker.directory, fleet);
+    } else {
+        let made = maker.make_files(fleet);
+        maker.remember(&made);
     }
-    let made = make_files(reactor, fleet);
-    remember(reactor, &made);
+    maker.words.iter().for_each(|(level, text)| reactor.log(*level, text));
 }
 
-/// Gives the AUTO streams of further groups their files.
-pub(super) fn add(reactor: &mut Reactor, fleet: &mut FleetSpec) {
-    if reactor.settings.xdg.is_some() {
-        return make_lasting(&reactor.settings.daemon.childlogdir, fleet);
-    }
-    let mut files = list_file(&reactor.settings).map(|list| read_list(&list)).unwrap_or_default();
-    let before = files.len();
-    files.extend(make_files(reactor, fleet));
-    if files.len() > before {
-        remember(reactor, &files);
-    }
+/// Makes AUTO files away from the reactor, which never waits for a file system.
+pub(super) struct Maker {
+    directory: PathBuf,
+    identifier: String,
+    /// The configuration, by which what was made is remembered.
+    file: PathBuf,
+    /// Whether files keep their names, and whoever writes first makes them.
+    is_lasting: bool,
+    /// What is to be logged.
+    words: Vec<(Level, String)>,
 }
 
-fn make_files(reactor: &mut Reactor, fleet: &mut FleetSpec) -> Vec<PathBuf> {
-    let daemon = &reactor.settings.daemon;
-    let (directory, identifier) = (daemon.childlogdir.clone(), daemon.identifier.clone());
-    let mut made = Vec::new();
-    for group in &mut fleet.groups {
-        for process in &mut group.processes {
-            let process = Arc::make_mut(process);
-            let merged = process.redirect_stderr;
-            for (stream, (_, name)) in [&mut process.stdout, &mut process.stderr].into_iter().zip(CHANNELS) {
-                let LogTarget::Auto(path) = &mut stream.logfile else { continue };
-                if merged && name == "stderr" {
-                    continue;
-                }
-                match auto::create(&directory, &process.name, name, &identifier) {
-                    Ok(file) => {
-                        made.push(file.clone());
-                        *path = Some(file);
+impl Maker {
+    /// Returns one that makes them as the settings say.
+    pub(super) fn of(settings: &Settings) -> Maker {
+        Maker {
+            directory: settings.daemon.childlogdir.clone(),
+            identifier: settings.daemon.identifier.clone(),
+            file: settings.file.clone(),
+            is_lasting: settings.xdg.is_some(),
+            words: Vec::new(),
+        }
+    }
+
+    /// Gives the AUTO streams of further groups their files; returns what is to be logged.
+    pub(super) fn add(mut self, fleet: &mut FleetSpec) -> Vec<(Level, String)> {
+        if self.is_lasting {
+            make_lasting(&self.directory, fleet);
+            return self.words;
+        }
+        let mut files = list_file(&self.file).map(|list| read_list(&list)).unwrap_or_default();
+        let before = files.len();
+        files.extend(self.make_files(fleet));
+        if files.len() > before {
+            self.remember(&files);
+        }
+        self.words
+    }
+
+    fn make_files(&mut self, fleet: &mut FleetSpec) -> Vec<PathBuf> {
+        let mut made = Vec::new();
+        for group in &mut fleet.groups {
+            for process in &mut group.processes {
+                let process = Arc::make_mut(process);
+                let merged = process.redirect_stderr;
+                for (stream, (_, name)) in
+                    [&mut process.stdout, &mut process.stderr].into_iter().zip(CHANNELS)
+                {
+                    let LogTarget::Auto(path) = &mut stream.logfile else { continue };
+                    if merged && name == "stderr" {
+                        continue;
                     }
-                    Err(error) => {
-                        let text =
-                            format!("cannot make a log file for the {name} of '{}': {error}", process.name);
-                        reactor.log(Level::Error, &text);
+                    match auto::create(&self.directory, &process.name, name, &self.identifier) {
+                        Ok(file) => {
+                            made.push(file.clone());
+                            *path = Some(file);
+                        }
+                        Err(error) => {
+                            let text = format!(
+                                "cannot make a log file for the {name} of '{}': {error}",
+                                process.name
+                            );
+                            self.words.push((Level::Error, text));
+                        }
                     }
                 }
             }
         }
+        made
     }
-    made
+
+    fn remember(&mut self, files: &[PathBuf]) {
+        if let Some(list) = list_file(&self.file)
+            && let Err(error) = write_list(&list, files)
+        {
+            let text =
+                format!("cannot remember AUTO log files in {}: {error}; they will stay", list.display());
+            self.words.push((Level::Warn, text));
+        }
+    }
 }
 
 fn read_list(list: &std::path::Path) -> Vec<PathBuf> {
     let text = std::fs::read_to_string(list).unwrap_or_default();
     text.lines().take(FILES_MAX).map(PathBuf::from).collect()
-}
-
-fn remember(reactor: &mut Reactor, files: &[PathBuf]) {
-    if let Some(list) = list_file(&reactor.settings)
-        && let Err(error) = write_list(&list, files)
-    {
-        let text = format!("cannot remember AUTO log files in {}: {error}; they will stay", list.display());
-        reactor.log(Level::Warn, &text);
-    }
 }
 
 /// Gives every AUTO stream the file that it has in every run; whoever writes first makes it.
@@ -124,7 +157,7 @@ pub(super) fn clean(reactor: &mut Reactor) {
     if reactor.settings.daemon.nocleanup || reactor.settings.xdg.is_some() {
         return;
     }
-    let Some(list) = list_file(&reactor.settings) else { return };
+    let Some(list) = list_file(&reactor.settings.file) else { return };
     for path in read_list(&list) {
         let line = path.display().to_string();
         let ours = path.file_name().is_some_and(|name| name.to_string_lossy().contains("---"));
@@ -149,9 +182,9 @@ pub(super) fn clean(reactor: &mut Reactor) {
 }
 
 /// Where the list of a configuration's AUTO files is: in the state directory, named by the configuration.
-fn list_file(settings: &Settings) -> Option<PathBuf> {
+fn list_file(configuration: &Path) -> Option<PathBuf> {
     let directory = Ambient::real().state_roots().into_iter().next()?;
-    Some(directory.join(format!("{}.auto", Instance::classic(&settings.file))))
+    Some(directory.join(format!("{}.auto", Instance::classic(configuration))))
 }
 
 fn write_list(list: &Path, files: &[PathBuf]) -> std::io::Result<()> {

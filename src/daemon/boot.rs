@@ -389,6 +389,7 @@ pub(super) fn assemble(link: Link, keeper: Pid, parts: Parts) -> Result<Box<Reac
         calls: Calls::default(),
         subscribers: Subscribers::default(),
         updates: Vec::new(),
+        last_update: 0,
         hup_waits: false,
         latest: None,
         latest_daemon: None,

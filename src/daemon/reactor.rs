@@ -62,6 +62,8 @@ pub(super) enum Job {
     Looked(RunId, Result<Command, SpawnError>),
     /// The configuration was read again.
     Loaded(Purpose, Box<Loaded>),
+    /// The AUTO files of a fleet that is to come into force were made: for which update, and what to log.
+    Targeted { serial: u64, target: FleetSpec, words: Vec<(Level, String)> },
     /// A piece of a log was read for a client; one that is followed has a number among those of its client.
     Read { client: ClientId, follower: Option<(usize, Follower)>, bytes: io::Result<Vec<u8>> },
     /// A socket that programs share was opened, or could not be: in which epoch, which.
@@ -154,6 +156,8 @@ pub(super) struct Reactor {
     pub(super) calls: Calls,
     pub(super) subscribers: Subscribers,
     pub(super) updates: Vec<Update>,
+    /// The serial number of the last one.
+    pub(super) last_update: u64,
     /// Whether the configuration is read again when the update that is under way is done: a HUP asked for that.
     pub(super) hup_waits: bool,
     /// What the files said when they were last read, where that is not in force.

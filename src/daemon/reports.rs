@@ -264,6 +264,9 @@ impl Reactor {
                     self.shared_socket_opened(epoch, url, opened)
                 }
                 Event::Done(Job::Loaded(purpose, loaded)) => self.loaded(purpose, *loaded),
+                Event::Done(Job::Targeted { serial, target, words }) => {
+                    self.targeted(serial, target, &words);
+                }
                 Event::Done(Job::Read { client, follower, bytes }) => {
                     self.log_was_read(client, follower, bytes)
                 }

@@ -5,7 +5,10 @@ use super::raw;
 use crate::common::proc;
 use crate::common::wait::{self, LONG};
 use nix::sys::signal::Signal;
-use std::process::Output;
+use nix::sys::stat::Mode;
+use std::fs::Permissions;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::process::{Output, Stdio};
 
 const BUSY: &str = "another update is under way";
 
@@ -138,4 +141,42 @@ fn an_update_to_more_programs_than_there_are_descriptors_for_is_refused_in_words
     let program = account.pid("many:000");
     assert_eq!(soft_limit_of_files(program), Some(128));
     account.shutdown();
+}
+
+#[test]
+fn a_frozen_file_system_keeps_an_update_back_and_nothing_else() {
+    let account = Account::new("frozen-list");
+    account.sandbox.mkdir("logs");
+    let places = "logfile=%(here)s/main.log\npidfile=%(here)s/main.pid\nchildlogdir=%(here)s/logs";
+    let config = |more: &str| {
+        let web = "[program:web]\ncommand=sleep 1000\nstartsecs=0";
+        account.sandbox.write("main.conf", format!("[supervisord]\n{places}\n{web}\n{more}\n"));
+    };
+    config("");
+    let mut command = account.sandbox.command(account.sandbox.daemon_binary());
+    command.args(["-n", "-c", "main.conf"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut daemon = command.spawn().expect("visord starts");
+    let file = account.sandbox.path("main.conf").display().to_string();
+    let status = || account.told(&["-c", &file, "status"]).1;
+    wait::until(LONG, "the program", || status().contains("RUNNING").then_some(()));
+    // The list of AUTO files becomes a pipe: reading it takes until somebody has written, as on a dead server.
+    let state = account.sandbox.path(".local/state/visor");
+    let mut names =
+        std::fs::read_dir(&state).expect("the state directory").flatten().map(|entry| entry.path());
+    let list = names.find(|path| path.extension().is_some_and(|end| end == "auto")).expect("a list");
+    std::fs::remove_file(&list).expect("our own file");
+    nix::unistd::mkfifo(&list, Mode::S_IRUSR).expect("our own directory");
+    std::fs::set_permissions(&list, Permissions::from_mode(0o644)).expect("our own pipe");
+    config("[program:late]\ncommand=sleep 1000\nstartsecs=0");
+    let update = account.background(&["-c", &file, "update"]);
+    let open = || std::fs::File::options().write(true).custom_flags(libc::O_NONBLOCK).open(&list).ok();
+    let writer = wait::until(LONG, "the list to be read", open);
+    assert!(status().contains("RUNNING"), "it does not answer");
+    drop(writer);
+    let update = update.wait_with_output().expect("our own child");
+    assert!(said(&update).contains("late: added process group"), "{update:?}");
+    wait::until(LONG, "the program", || (status().matches("RUNNING").count() == 2).then_some(()));
+    proc::signal(daemon.id().cast_signed(), Signal::SIGTERM);
+    let ended = wait::until(LONG, "the end", || daemon.try_wait().expect("our own child"));
+    assert_eq!(ended.code(), Some(0));
 }

@@ -10,8 +10,8 @@ use super::{ClientId, NOBODY};
 use crate::api::v1::{self, ErrorCode, ErrorReply, GroupAction};
 use crate::api::xmlrpc::{Code, Fault};
 use crate::core::{Input, Phase};
-use crate::daemon::auto_logs;
-use crate::daemon::reactor::Reactor;
+use crate::daemon::auto_logs::Maker;
+use crate::daemon::reactor::{Job, Reactor};
 use crate::model::Level;
 use crate::model::spec::FleetSpec;
 
@@ -25,6 +25,8 @@ pub(super) enum Asker {
 
 /// An update that waits for groups to come and go.
 pub(in crate::daemon) struct Update {
+    /// Tells it from every other one.
+    serial: u64,
     asker: Asker,
     /// Groups whose end or beginning is awaited, with what to answer then.
     waiting: Vec<(String, GroupAction)>,
@@ -102,12 +104,29 @@ impl Reactor {
         // What is not chosen or not changed stays as it is in force, its AUTO files included.
         let mut fresh =
             FleetSpec { groups: target.groups.extract_if(.., |group| takes(&group.name)).collect() };
-        auto_logs::add(self, &mut fresh);
-        target.groups.append(&mut fresh.groups);
-        target.groups.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
-        self.updates.push(Update { asker, waiting });
-        self.inputs.push_back(Input::FleetLoaded(target));
+        self.last_update += 1;
+        let serial = self.last_update;
+        self.updates.push(Update { serial, asker, waiting });
+        if fresh.groups.is_empty() {
+            self.inputs.push_back(Input::FleetLoaded(target));
+            return true;
+        }
+        let maker = Maker::of(&self.settings);
+        self.disk.run(Box::new(move || {
+            let words = maker.add(&mut fresh);
+            target.groups.append(&mut fresh.groups);
+            target.groups.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
+            Job::Targeted { serial, target, words }
+        }));
         true
+    }
+
+    /// The AUTO files of what is to come into force are made: on with it, unless the daemon began to end meanwhile.
+    pub(in crate::daemon) fn targeted(&mut self, serial: u64, target: FleetSpec, words: &[(Level, String)]) {
+        words.iter().for_each(|(level, text)| self.log(*level, text));
+        if self.updates.iter().any(|update| update.serial == serial) {
+            self.inputs.push_back(Input::FleetLoaded(target));
+        }
     }
 
     /// Says why groups do not come and go.
