@@ -277,7 +277,8 @@ impl Reactor {
         if self.settings.daemon.loglevel != wanted.loglevel {
             self.settings.daemon.loglevel = wanted.loglevel;
             self.activity.set_level(wanted.loglevel);
-            self.store_fleet();
+            let fleet = self.core.fleet();
+            self.store_fleet(&fleet);
             self.compare_with_latest();
         }
     }
