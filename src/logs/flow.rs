@@ -49,11 +49,12 @@ impl Flow {
         Flow { port, patience_ms: PATIENCE_MS, stuck: false }
     }
 
-    /// As [`Flow::standard`], for somebody who must never wait: none where there is no second way in, because a write
-    /// to the stream itself may wait, for a terminal that stands still or for a file system.
+    /// As [`Flow::standard`], for somebody who must never wait: none where a write may wait although the poll says that
+    /// there is room, for a terminal that stands still or for a file system.
     #[must_use]
     pub fn standard_without_waiting(number: i32) -> Option<Flow> {
-        open::standard_stream_again(number).map(Flow::device)
+        let flow = Flow::standard(number);
+        (matches!(flow.port, Port::File(_)) || open::takes_what_it_has_room_for(number)).then_some(flow)
     }
 
     /// Writes to a device that was opened without waiting.

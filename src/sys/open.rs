@@ -278,6 +278,17 @@ pub fn standard_stream_again(number: i32) -> Option<File> {
     open(path.as_str(), flags, Mode::empty()).ok().map(File::from)
 }
 
+/// Whether one of our own standard streams is a pipe or a socket: where the poll says that there is room, a small piece
+/// goes in at once. The poll says so of any file, and of a terminal that takes only a part (poll(2), tty(4)).
+#[must_use]
+pub fn takes_what_it_has_room_for(number: i32) -> bool {
+    let found = match number {
+        1 => fstat(std::io::stdout()),
+        _ => fstat(std::io::stderr()),
+    };
+    found.is_ok_and(|found| matches!(kind(&found), SFlag::S_IFIFO | SFlag::S_IFSOCK))
+}
+
 #[cfg(test)]
 #[path = "open_tests.rs"]
 mod tests;
