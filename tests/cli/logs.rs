@@ -33,10 +33,17 @@ fn several_programs_have_their_names_in_front() {
 fn a_program_without_a_log_does_not_keep_the_others_back() {
     let mut world = world(&["a", "b"]);
     world.processes[0].stdout_log = None;
-    let said = Bench::with(world).run(&["logs", "-n", "1"]);
+    let bench = Bench::with(world);
+    let said = bench.run(&["logs", "-n", "1", "a", "b"]);
     assert_eq!(
         (said.out.as_str(), said.err.as_str(), said.code),
         ("b | three\n", "a: ERROR (no log file)\n", 1)
+    );
+    let all = bench.run(&["logs", "-n", "1"]);
+    assert_eq!(
+        (all.out.as_str(), all.err.as_str(), all.code),
+        ("b | three\n", "", 0),
+        "some may never have run"
     );
 }
 
