@@ -3,6 +3,7 @@
 //! Example: the shell sleeps until [`Core::next_deadline`], and gives [`super::Input::Tick`] when it wakes.
 
 use super::Core;
+use super::start::SPAWNS_IN_FLIGHT_MAX;
 use super::state::{ProcState, Rest, Stage, Step};
 use crate::model::{ProcessId, Time};
 
@@ -13,7 +14,7 @@ impl Core {
         let process = self.deadlines.first().map(|(at, _)| *at);
         let report = self.closing_report_at();
         let room = self.shortage.until();
-        let queue = (!self.queue.is_empty() && room > self.now).then_some(room);
+        let queue = (!self.queue.is_empty() && self.in_flight < SPAWNS_IN_FLIGHT_MAX).then_some(room);
         let listeners = [self.events.next_deadline(), self.ticks.next_deadline(), self.drain_until()];
         [process, report, queue].into_iter().chain(listeners).flatten().min()
     }

@@ -2,7 +2,7 @@
 
 use crate::core::fleet::RUN_BLOCK;
 use crate::core::testing::{Bench, WEB, group, program};
-use crate::core::{Core, Header, Input, KeptEvents, Plan, Reply, Request, Snapshot};
+use crate::core::{Core, Header, Input, KeptEvents, Plan, Reply, Request, Snapshot, SpawnError};
 use crate::model::spec::{FleetSpec, ProcessSpec};
 use crate::model::{ExitStatus, Pid, ProcessId, ProcessRecord, Signal, State, WallTime};
 use std::sync::Arc;
@@ -328,4 +328,19 @@ fn a_restart_is_over_when_everything_ends_though_that_was_not_stored_for_the_pro
         (bench.state(), bench.effects()),
         (State::Stopped, vec!["forget".to_owned(), "Exit".to_owned()])
     );
+}
+
+#[test]
+fn a_start_that_waited_for_room_goes_on_in_a_core_that_is_restored_when_there_is_some() {
+    let by_hand = ProcessSpec { autostart: false, ..program("db") };
+    let mut bench = Bench::fleet(vec![group("web", 1, vec![program("web")]), group("db", 2, vec![by_hand])]);
+    bench.spawn_failed(SpawnError::TooManyProcesses("web".to_owned()));
+    bench.ask_stop(false);
+    bench.ask(Request::Start { process: ProcessId(1), wait: false });
+    assert_eq!((bench.effects(), bench.deadline_ms()), (vec![], Some(1000)));
+    bench.now = bench.now.after_secs(5);
+    bench.core = Core::restore(bench.core.fleet(), bench.core.snapshot(), bench.now);
+    assert_eq!(bench.deadline_ms(), Some(0), "somebody must wake for it");
+    bench.give(Input::Tick);
+    assert_eq!(bench.effects(), ["prepare"]);
 }
