@@ -232,9 +232,9 @@ impl World {
         if let Some(header) = self.core.take_header() {
             self.header = header;
         }
-        // As the shell does: events and then states are stored before anything else is done.
+        // As the shell does: lines and events, then states, and then all that follows from them.
         let rank = |action: &Action| match action {
-            Action::KeepEvent(_) | Action::SettleEvent { .. } => 0,
+            Action::Log { .. } | Action::KeepEvent(_) | Action::SettleEvent { .. } => 0,
             Action::Persist(_) => 1,
             _ => 2,
         };

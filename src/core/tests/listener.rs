@@ -284,6 +284,6 @@ fn events_come_back_from_what_was_kept() {
     let snapshot = crate::core::Snapshot::from_records(bench.core.header(), vec![(EAR, record)], kept);
     bench.core = crate::core::Core::restore(bench.core.fleet(), snapshot, bench.now);
     bench.give(Input::HandedOver);
-    bench.pass_ms(0);
+    bench.give(Input::Tick);
     assert_eq!(bench.state_of(EAR), State::Stopping);
 }
