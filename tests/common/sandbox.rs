@@ -154,10 +154,19 @@ impl Sandbox {
     pub(crate) fn daemon_binary(&self) -> PathBuf {
         let given = std::env::var_os("VISOR_BIN")
             .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_visord")), PathBuf::from);
+        self.reachable(given)
+    }
+
+    /// The client beside it, likewise.
+    pub(crate) fn client_binary(&self) -> PathBuf {
+        self.reachable(PathBuf::from(env!("CARGO_BIN_EXE_visorctl")))
+    }
+
+    fn reachable(&self, given: PathBuf) -> PathBuf {
         if self.who.ids().is_none() {
             return given;
         }
-        let copy = self.path(given.file_name().and_then(|name| name.to_str()).unwrap_or("visord"));
+        let copy = self.path(given.file_name().and_then(|name| name.to_str()).unwrap_or("program"));
         if !copy.exists() {
             // By another process: a descriptor of ours that is open for writing could be inherited by a fork of
             // another test, and then nobody may execute the file (ETXTBSY).
@@ -165,6 +174,15 @@ impl Sandbox {
             assert!(copied.is_ok_and(|status| status.success()), "cp {}", given.display());
         }
         copy
+    }
+
+    /// A symbolic link in the directory, by whose name a program is called.
+    pub(crate) fn linked(&self, program: &Path, name: &str) -> PathBuf {
+        let link = self.path(name);
+        if !link.exists() {
+            std::os::unix::fs::symlink(program, &link).expect("a link");
+        }
+        link
     }
 
     /// A command that runs as the user, in the directory, with a small known environment.

@@ -77,8 +77,7 @@ fn a_pid_file_that_cannot_be_read_is_told_and_survived() {
 #[test]
 fn the_sample_is_printed_and_the_real_supervisord_runs_with_it() {
     let sandbox = Sandbox::new("sample", Who::Ordinary);
-    let echo = sandbox.path("echo_supervisord_conf");
-    std::os::unix::fs::symlink(sandbox.daemon_binary(), &echo).expect("a link");
+    let echo = sandbox.linked(&sandbox.daemon_binary(), "echo_supervisord_conf");
     let by_name: Said = sandbox.command(&echo).output().expect("it runs").into();
     let by_option: Said =
         sandbox.command(sandbox.daemon_binary()).arg("--print-config").output().expect("it runs").into();

@@ -38,8 +38,7 @@ impl Upstream {
     /// Starts our daemon in the place of the real one.
     pub(crate) fn replaced(name: &str, server: &str, sections: &str) -> Upstream {
         let sandbox = Sandbox::new(name, Who::Ordinary);
-        let link = sandbox.path("supervisord");
-        std::os::unix::fs::symlink(sandbox.daemon_binary(), &link).expect("a link");
+        let link = sandbox.linked(&sandbox.daemon_binary(), "supervisord");
         Upstream::run_in(sandbox, link, server, sections)
     }
 
@@ -114,12 +113,5 @@ pub(crate) fn ours(sandbox: &Sandbox) -> PathBuf {
 
 /// visorctl under another name.
 pub(crate) fn called(sandbox: &Sandbox, name: &str) -> PathBuf {
-    let (binary, link) = (sandbox.path("visorctl"), sandbox.path(name));
-    if !link.exists() {
-        // By another process, as `Sandbox::daemon_binary` does and says why.
-        let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_visorctl")).arg(&binary).status();
-        assert!(copied.is_ok_and(|status| status.success()), "cp to {}", binary.display());
-        std::os::unix::fs::symlink("visorctl", &link).expect("a link");
-    }
-    link
+    sandbox.linked(&sandbox.client_binary(), name)
 }
