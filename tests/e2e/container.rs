@@ -1,12 +1,12 @@
 //! A container as people build them: an entry point writes the configuration, becomes `supervisord` as PID 1, and a
-//! web server, a store and a backend run under it.
+//! web server, a store, a backend and an admin page run under it.
 
-use super::services::{free_port, nginx_answers, nginx_section};
-use crate::common::daemon::Setup;
+use super::services::{free_port, nginx_answers, nginx_section, page};
+use crate::common::daemon::{Daemon, Setup};
 use crate::common::wait::{self, LONG};
-use crate::common::{Who, need, proc};
+use crate::common::{Sandbox, Who, need, proc};
 use nix::sys::signal::Signal;
-use std::fmt::Write as _;
+use std::path::Path;
 
 /// Writes a file for each program from what the container was told, then becomes the daemon.
 const ENTRY_POINT: &str = "\
@@ -20,6 +20,9 @@ printf '[program:backend]\\ncommand=/usr/bin/python3 -u -m http.server --bind 12
 stdout_events_enabled=true
 priority=10
 essential=daemon' >conf.d/backend.conf
+printf '[program:page]\\ncommand=/usr/bin/python3 -u page.py %%(ENV_PAGE_PORT)s %%(ENV_CLIENTS)s\\n%s\\n' \
+  'stderr_events_enabled=true
+priority=15' >conf.d/page.conf
 exec ./supervisord -n -c ./supervisord.conf
 ";
 
@@ -35,59 +38,135 @@ loglevel=info
 port=127.0.0.1:%(ENV_ADMIN_PORT)s
 username=%(ENV_ADMIN_USER)s
 password=%(ENV_ADMIN_PASSWORD)s
+[supervisorctl]
+serverurl=http://127.0.0.1:%(ENV_ADMIN_PORT)s
+username=%(ENV_ADMIN_USER)s
+password=%(ENV_ADMIN_PASSWORD)s
 [rpcinterface:supervisor]
 supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 [eventlistener:stdout]
-command=/usr/bin/python3 -c \"import sys; print('READY', flush=True); sys.stdin.read()\"
-buffer_size=1000
+command=supervisor_stdout
+buffer_size=100
 events=PROCESS_LOG
 result_handler=supervisor_stdout:event_handler
 [include]
 files=conf.d/*.conf nginx.ini
 ";
 
+/// What the package of that name does: it answers an event with the event. The published one is for Python 2.
+const SUPERVISOR_STDOUT: &str = "\
+#!/usr/bin/python3
+import sys
+while True:
+    print('READY', flush=True)
+    head = dict(word.split(':', 1) for word in sys.stdin.readline().split())
+    if not head:
+        break
+    data = sys.stdin.read(int(head['len']))
+    sys.stdout.write('RESULT %d\\n%s' % (len(data.encode()), data))
+";
+
+/// An admin page that restarts the backend with each of the clients that it is told.
+const PAGE: &str = "\
+import http.server, subprocess, sys
+class Page(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        for client in sys.argv[2:]:
+            words = [client, '-c', 'supervisord.conf', 'restart', 'backend']
+            done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            self.wfile.write(done.stdout + b'exit %d\\n' % done.returncode)
+        self.wfile.write(b'over;')
+http.server.HTTPServer(('127.0.0.1', int(sys.argv[1])), Page).serve_forever()
+";
+
+const PROGRAMS: [&str; 5] = ["redis", "backend", "page", "nginx", "stdout"];
+
+/// Everything that is copied into the image.
+fn image(sandbox: &Sandbox, nginx: &Path, ports: [u16; 3]) {
+    let [front, backend, page] = ports;
+    let locations = format!(
+        "location / {{ proxy_pass http://127.0.0.1:{backend}; }}\n\
+         location /admin {{ proxy_pass http://127.0.0.1:{page}; }}"
+    );
+    sandbox.write("nginx.ini", nginx_section(sandbox, nginx, front, &locations) + "priority=20\n");
+    sandbox.write("supervisord.conf", CONFIGURATION);
+    sandbox.write("index.html", "page of the backend;");
+    sandbox.write("page.py", PAGE);
+    sandbox.script("entry.sh", ENTRY_POINT);
+    sandbox.script("supervisor_stdout", SUPERVISOR_STDOUT);
+    sandbox.linked(&sandbox.client_binary(), "supervisorctl");
+    std::fs::hard_link(sandbox.daemon_binary(), sandbox.path("supervisord")).expect("a link");
+}
+
+/// Starts the image in a PID namespace, with the clients that its admin page calls.
+fn start(setup: Setup, ports: [u16; 3], clients: &str) -> Daemon {
+    let [admin, backend, page] = ports.map(|port| port.to_string());
+    let sandbox = &setup.sandbox;
+    let (uid, gid) = Who::Ordinary.ids().expect("the tests run as root");
+    let (uid, gid, log) = (uid.to_string(), gid.to_string(), sandbox.text("log"));
+    let path = format!("{}:{}", sandbox.dir().display(), std::env::var("PATH").unwrap_or_default());
+    let words = ["unshare", "--pid", "--fork", "--mount-proc", "setpriv", "--clear-groups", "--reuid", &uid];
+    // The wrapper runs the daemon by itself.
+    setup
+        .wrapped_by_root(&[&words[..], &["--regid", &gid, "./entry.sh"]].concat())
+        .env("PATH", &path)
+        .env("LOG_DIR", &log)
+        .env("ADMIN_PORT", &admin)
+        .env("ADMIN_USER", "admin")
+        .env("ADMIN_PASSWORD", "secret")
+        .env("BACKEND_PORT", &backend)
+        .env("PAGE_PORT", &page)
+        .env("CLIENTS", clients)
+        .start_with(&[])
+}
+
+/// The backend, as the machine knows it.
+fn backend_of(init: i32) -> Option<i32> {
+    let is_backend = |pid: &i32| proc::command_line(*pid).iter().any(|word| word == "http.server");
+    proc::children(init).into_iter().find(is_backend)
+}
+
 #[test]
-fn an_image_with_its_entry_point_runs_as_pid_1_and_ends_with_its_backend() {
+fn an_image_runs_as_pid_1_shows_output_and_its_admin_page_restarts_its_backend() {
     if !need::root() {
         return;
     }
     let (Some(_), Some(nginx)) = (need::tool("redis-server"), need::tool("nginx")) else { return };
     let setup = Setup::of("container", Who::Ordinary);
-    let [front, backend, admin] = [free_port(), free_port(), free_port()];
-    let sandbox = &setup.sandbox;
-    // nginx passes requests on to the backend.
-    let locations = format!("location / {{ proxy_pass http://127.0.0.1:{backend}; }}");
-    sandbox.write("nginx.ini", nginx_section(sandbox, &nginx, front, &locations) + "priority=20\n");
-    sandbox.write("supervisord.conf", CONFIGURATION);
-    sandbox.write("index.html", "page of the backend;");
-    sandbox.script("entry.sh", ENTRY_POINT);
-    std::fs::hard_link(sandbox.daemon_binary(), sandbox.path("supervisord")).expect("a link");
-    let (uid, gid) = Who::Ordinary.ids().expect("the tests run as root");
-    let log = sandbox.text("log");
-    let mut words = String::from("unshare --pid --fork --mount-proc setpriv --clear-groups");
-    let _ =
-        write!(words, " --reuid {uid} --regid {gid} env LOG_DIR={log} ADMIN_PORT={admin} ADMIN_USER=admin");
-    let _ = write!(words, " ADMIN_PASSWORD=secret BACKEND_PORT={backend} ./entry.sh");
-    let words: Vec<&str> = words.split(' ').collect();
-    // The wrapper runs the daemon by itself.
-    let mut daemon = setup.wrapped_by_root(&words).start_with(&[]);
+    let [front, backend, page_port, admin] = [(); 4].map(|()| free_port());
+    image(&setup.sandbox, &nginx, [front, backend, page_port]);
+    // Ours by its name, and the real one where there is one.
+    let theirs = need::venv("supervisorctl").map(|client| client.display().to_string());
+    let clients: Vec<&str> = std::iter::once("supervisorctl").chain(theirs.as_deref()).collect();
+    let mut daemon = start(setup, [admin, backend, page_port], &clients.join(" "));
     daemon.wait_for("supervisord started with pid 1");
-    for name in ["redis", "backend", "nginx", "stdout"] {
+    for name in PROGRAMS {
         daemon.wait_for(&format!("success: {name} entered RUNNING state"));
     }
     wait::until(LONG, "a page through nginx", || nginx_answers(front, "page of the backend;"));
+    let shown = |text: &str| daemon.errors().iter().any(|line| line.contains(text)).then_some(());
+    wait::until(LONG, "the backend's output", || shown("backend stdout | 127.0.0.1 - - ["));
+
     let init = proc::children(daemon.keeper())[0];
-    let is_backend = |pid: &i32| proc::command_line(*pid).iter().any(|word| word == "http.server");
-    let running = proc::children(init).into_iter().find(is_backend).expect("the backend");
+    let running = wait::until(LONG, "the backend", || backend_of(init));
+    let told = page(front, "/admin", LONG, "over;").expect("a page of the admin");
+    let each = "backend: stopped\nbackend: started\nexit 0\n";
+    assert!(told.ends_with(&(each.repeat(clients.len()) + "over;")), "{told}");
+    let restarted = wait::until(LONG, "the new backend", || backend_of(init));
+    assert_ne!(restarted, running);
+    wait::until(LONG, "the page's output", || shown("page stderr | 127.0.0.1 - - ["));
+
     // An unexpected end is followed by a restart, as without essential=.
     let mark = daemon.mark();
-    proc::signal(running, Signal::SIGKILL);
+    proc::signal(restarted, Signal::SIGKILL);
     daemon.wait_after(mark, "success: backend entered RUNNING state");
     wait::until(LONG, "a page after the restart", || nginx_answers(front, "page of the backend;"));
     // `docker stop`.
     proc::signal(init, Signal::SIGTERM);
     assert_eq!(daemon.wait_exit(LONG).code(), Some(0));
-    for name in ["redis", "backend", "nginx", "stdout"] {
+    for name in PROGRAMS {
         daemon.wait_for(&format!("stopped: {name} ("));
     }
 }

@@ -61,9 +61,14 @@ fn redis_answers(sandbox: &Sandbox) -> Option<String> {
 
 /// Returns the answer of nginx up to `enough`.
 pub(super) fn nginx_answers(port: u16, enough: &str) -> Option<String> {
+    page(port, "/", ANSWER, enough)
+}
+
+/// Asks for a page, and returns the answer up to `enough`.
+pub(super) fn page(port: u16, path: &str, limit: Duration, enough: &str) -> Option<String> {
     let stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    stream.set_read_timeout(Some(ANSWER)).ok()?;
-    ask(stream, b"GET / HTTP/1.0\r\n\r\n", enough)
+    stream.set_read_timeout(Some(limit)).ok()?;
+    ask(stream, format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes(), enough)
 }
 
 /// Kills a service the hard way and waits until its successor runs.
