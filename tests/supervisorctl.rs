@@ -2,11 +2,13 @@
 //!
 //! `same` runs one session through both and compares every byte of standard output and every exit code; `terminal`
 //! has what only a terminal shows, `streams` what is followed, `places` where a configuration is looked for, `programs`
-//! the small programs that come by other names.
+//! the small programs that come by other names, `ansible` what a playbook does with it.
 
 #[allow(dead_code, reason = "shared with the end-to-end tests, which use more of it")]
 mod common;
 
+#[path = "supervisorctl/ansible.rs"]
+mod ansible;
 #[path = "supervisorctl/places.rs"]
 mod places;
 #[path = "supervisorctl/programs.rs"]
