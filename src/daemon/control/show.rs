@@ -30,14 +30,23 @@ impl Reactor {
     }
 
     pub(super) fn answer_status(&mut self, client: ClientId, request: &Request) -> Result<(), ErrorReply> {
-        let wanted: Vec<Namespec> = request.head.parameters("name").map(Namespec::parse).collect();
-        let mut shown: Vec<ProcessView> =
-            self.core.processes().filter_map(|(id, _)| self.core.view(id)).collect();
-        let is_there = |spec: &Namespec| shown.iter().any(|view| spec.covers(&view.group, &view.name));
-        let missing = wanted.iter().filter(|spec| !is_there(spec)).map(ToString::to_string).collect();
-        if !wanted.is_empty() {
-            shown.retain(|view| wanted.iter().any(|spec| spec.covers(&view.group, &view.name)));
+        let (mut ids, mut asked, mut missing) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
+        // Only what is asked for is looked at. A name may come hundreds of times in one head.
+        for spec in request.head.parameters("name").map(Namespec::parse) {
+            if asked.contains(&spec) {
+                continue;
+            }
+            let found = self.resolve(&spec);
+            if found.is_empty() {
+                missing.push(spec.to_string());
+            }
+            ids.extend(found);
+            asked.insert(spec);
         }
+        if asked.is_empty() {
+            ids.extend(self.core.processes().map(|(id, _)| id));
+        }
+        let mut shown: Vec<ProcessView> = ids.into_iter().filter_map(|id| self.core.view(id)).collect();
         shown.sort_by(|a, b| (&a.group, &a.name).cmp(&(&b.group, &b.name)));
         if request.head.parameter("view") == Some("short") {
             self.send_list(client, &shown, missing);
