@@ -100,7 +100,7 @@ impl Dialogue {
         *self = Dialogue::at(Standing::Unknown);
     }
 
-    /// Takes in bytes that can be judged with what came before: call [`Dialogue::next`] until it has no more.
+    /// Takes in bytes that can be judged with what came before: call [`Dialogue::next_said`] until it has no more.
     pub fn feed(&mut self, bytes: &[u8]) {
         if self.standing != Standing::Unknown {
             self.heard.extend_from_slice(bytes);
