@@ -10,7 +10,7 @@ use crate::sys::process::{self, Alone, Forked, Limited};
 use crate::sys::signals::{self, SignalPipe};
 use crate::sys::spawn::{self, ChildStreams, NOTE_SIZE_BYTES};
 use crate::sys::watch::Exits;
-use crate::sys::{clock, fd, fdpass, identity, pipe, tree};
+use crate::sys::{clock, fd, fdpass, identity, memory, pipe, tree};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -396,6 +396,7 @@ impl Keeper {
                     let _ = fd::detach_standard_streams();
                 }
                 self.tell_launcher(0);
+                memory::forget_code();
             }
             Request::Daemonize => self.outcome = Some(Outcome::Daemonize),
             Request::Exit { code } => self.outcome = Some(Outcome::Exit(code as i32)),
