@@ -34,7 +34,8 @@ fn code(maps: &str) -> Option<(usize, usize)> {
     })
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(target_os = "linux")]
+#[cfg(test)]
 mod tests {
     use super::*;
 
