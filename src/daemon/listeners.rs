@@ -36,13 +36,20 @@ const OVERHEARD_FOR: Duration = Duration::from_millis(5);
 /// Most bytes of what a listener says that wait to be logged, at level debug.
 const OVERHEARD_MAX_BYTES: usize = 64 * 1024;
 
-/// What a listener has not read of the last event.
+/// What a listener has not read of the last event, or a program of what clients sent to it.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     bytes: Vec<u8>,
     done: usize,
     /// Whether the poll tells of room in the pipe.
     is_watched: bool,
+}
+
+impl Outbox {
+    /// Returns how many bytes wait.
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len() - self.done
+    }
 }
 
 /// What concerns all listeners.
@@ -101,10 +108,17 @@ impl Reactor {
     /// Writes an event to the stdin of a listener: as much as there is room for now, the rest when there is.
     pub(super) fn send_event(&mut self, run: RunId, delivery: &Delivery) {
         let bytes = delivery.envelope(&self.settings.daemon.identifier);
-        if let Some(outbox) = self.runs.table.get_mut(&run).and_then(|live| live.outbox.as_mut()) {
-            (outbox.bytes, outbox.done) = (bytes, 0);
+        self.send_later(run, &bytes);
+    }
+
+    /// Sends bytes to the stdin of a process behind those that wait there.
+    pub(super) fn send_later(&mut self, run: RunId, bytes: &[u8]) {
+        if let Some(live) = self.runs.table.get_mut(&run) {
+            let outbox = live.outbox.get_or_insert_default();
+            outbox.bytes.drain(..std::mem::take(&mut outbox.done));
+            outbox.bytes.extend_from_slice(bytes);
+            self.push_outbox(run);
         }
-        self.push_outbox(run);
     }
 
     /// The poll says that there is room in the stdin of a listener, or that nobody reads there any more.

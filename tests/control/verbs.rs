@@ -4,7 +4,7 @@ use super::account::Account;
 use crate::common::proc;
 use crate::common::wait::{self, LONG};
 use nix::sys::signal::Signal;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 
 /// The JSON that a client prints.
 fn json(account: &Account, words: &[&str]) -> serde_json::Value {
@@ -419,6 +419,43 @@ fn programs_get_the_environment_of_a_login_and_not_that_of_whoever_was_first() {
     account.ok(&["restart", "shown"]);
     check(&wait::until(LONG, "the environment", shown));
     account.ok(&["reread"]);
+    account.shutdown();
+}
+
+#[test]
+fn what_does_not_fit_into_the_pipe_to_a_program_follows_when_it_reads() {
+    let account = Account::new("stdin");
+    let script = "while [ ! -e go ]; do sleep 0.05; done; exec head -c 300000 >got";
+    let directory = account.sandbox.dir().display();
+    account.program(
+        "late",
+        &format!("command=sh -c '{script}'\ndirectory={directory}\nstartsecs=0\nautorestart=false"),
+    );
+    account.start();
+    account.running("late");
+    let send = |bytes: usize| {
+        let mut stream = std::os::unix::net::UnixStream::connect(account.socket()).expect("a socket");
+        let head = format!(
+            "POST /v1/stdin?name=late HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {bytes}\r\n\r\n"
+        );
+        stream
+            .write_all(head.as_bytes())
+            .and_then(|()| stream.write_all(&vec![b'x'; bytes]))
+            .expect("a request");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        answer
+    };
+    for bytes in [200_000, 100_000] {
+        assert!(send(bytes).contains(r#""status":"done""#));
+    }
+    let refused = send(1024 * 1024);
+    assert!(
+        refused.contains("the program does not read") && refused.contains("bytes wait for it already"),
+        "{refused}"
+    );
+    account.sandbox.write("go", "");
+    wait::until(LONG, "all of it", || (account.sandbox.read_bytes("got").len() == 300_000).then_some(()));
     account.shutdown();
 }
 

@@ -11,6 +11,7 @@ use crate::api::http::{Request, reply};
 use crate::api::names::{self, Namespec};
 use crate::api::v1::{self, ErrorCode, ErrorReply, ProcessResult, ResultStatus};
 use crate::core::{Input, Transition};
+use crate::daemon::listeners::Outbox;
 use crate::daemon::reactor::Reactor;
 use crate::model::{ProcessId, State};
 use crate::sys::clock;
@@ -145,13 +146,25 @@ impl Reactor {
         Ok(())
     }
 
-    /// Writes to the standard input of a process, without waiting for it to read.
-    pub(super) fn write_stdin(&self, process: ProcessId, bytes: &[u8]) -> Result<(), StdinError> {
+    /// Writes to the standard input of a process, without waiting for it to read: what does not fit into the pipe
+    /// follows when there is room.
+    pub(super) fn write_stdin(&mut self, process: ProcessId, bytes: &[u8]) -> Result<(), StdinError> {
         let known = self.core.process(process).filter(|process| process.state().shown() != State::Stopping);
-        let run = known.and_then(crate::core::Process::run);
-        let live = run.and_then(|run| self.runs.table.get(&run)).filter(|live| live.alive);
-        let stdin = live.ok_or(StdinError::NotRunning)?.stdin.as_ref();
-        write_whole(stdin.ok_or_else(|| StdinError::Closed("it has no standard input".to_owned()))?, bytes)
+        let run = known.and_then(crate::core::Process::run).ok_or(StdinError::NotRunning)?;
+        let live = self.runs.table.get(&run).filter(|live| live.alive).ok_or(StdinError::NotRunning)?;
+        let closed = || StdinError::Closed("it has no standard input".to_owned());
+        let stdin = live.stdin.as_ref().ok_or_else(closed)?;
+        let waiting = live.outbox.as_ref().map_or(0, Outbox::len);
+        if waiting + bytes.len() > STDIN_WAITING_MAX_BYTES {
+            let why = format!("the program does not read: {waiting} bytes wait for it already");
+            return Err(StdinError::Full(why));
+        }
+        // Behind what waits; a listener's events are not cut by it.
+        let taken = if waiting == 0 { write_some(stdin, bytes)? } else { 0 };
+        if taken < bytes.len() {
+            self.send_later(run, &bytes[taken..]);
+        }
+        Ok(())
     }
 
     /// Tells everybody who listens what a client wants told.
@@ -184,18 +197,17 @@ pub(super) enum StdinError {
     Full(String),
 }
 
-/// Writes to a program's standard input without waiting for it: all of it, or nothing that counts.
-fn write_whole(stdin: &std::os::fd::OwnedFd, bytes: &[u8]) -> Result<(), StdinError> {
+/// Most bytes that wait for a program to read its standard input: as many as one request can bring.
+pub(super) const STDIN_WAITING_MAX_BYTES: usize = crate::api::http::BODY_BYTES_MAX;
+
+/// Writes to a program's standard input what there is room for; returns how much.
+fn write_some(stdin: &std::os::fd::OwnedFd, bytes: &[u8]) -> Result<usize, StdinError> {
     let closed = |error: std::io::Error| StdinError::Closed(format!("its standard input is closed: {error}"));
     let mut file = std::fs::File::from(stdin.try_clone().map_err(closed)?);
     crate::sys::fd::set_nonblocking(stdin, true).map_err(closed)?;
-    let full = |taken: usize| {
-        StdinError::Full(format!("the program does not read: {taken} of {} bytes were taken", bytes.len()))
-    };
     match file.write(bytes) {
-        Ok(count) if count == bytes.len() => Ok(()),
-        Ok(count) => Err(full(count)),
-        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Err(full(0)),
+        Ok(count) => Ok(count),
+        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Ok(0),
         Err(error) => Err(closed(error)),
     }
 }
