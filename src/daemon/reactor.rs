@@ -46,8 +46,9 @@ const KEEPER: Token = Token(1);
 pub(super) const STREAMS: usize = 16;
 /// Most events that one poll returns; the rest comes with the next turn.
 const EVENTS_MAX: usize = 256;
-/// How long after a configuration came into force its programs have started, and what that needed is free.
-const CALM_AFTER: Duration = Duration::from_secs(1);
+/// How long after a configuration came into force its programs have started, most are past their `startsecs`, and what
+/// that needed is free.
+const CALM_AFTER: Duration = Duration::from_secs(2);
 /// Most rounds of one turn: what an action finds out at once (a left-over count, say) is decided on before the
 /// next poll, but never so often that a client or a program waits for it.
 const ROUNDS_MAX: usize = 4;
@@ -278,6 +279,7 @@ impl Reactor {
         self.tell_overheard(now);
         if self.trim_at.is_some_and(|due| due <= now) {
             self.trim_at = None;
+            self.link.send(Request::Calm, Vec::new());
             memory::trim();
         }
     }

@@ -396,8 +396,8 @@ impl Keeper {
                     let _ = fd::detach_standard_streams();
                 }
                 self.tell_launcher(0);
-                memory::forget_code();
             }
+            Request::Calm => memory::trim(),
             Request::Daemonize => self.outcome = Some(Outcome::Daemonize),
             Request::Exit { code } => self.outcome = Some(Outcome::Exit(code as i32)),
             _ => {}

@@ -110,6 +110,8 @@ pub enum Request {
     },
     /// The daemon is up: whoever launched it may go on.
     Ready,
+    /// What a configuration brought about has settled: give memory back.
+    Calm,
     /// The configuration wants a daemon and this one was launched in the foreground: launch one.
     Daemonize,
     /// Everything is done: end with this code as soon as the reactor has gone.
@@ -279,6 +281,7 @@ impl Request {
             Request::Daemonize => [12, 0, 0, 0, 0, 0, 0, 0],
             Request::Exit { code } => [13, code, 0, 0, 0, 0, 0, 0],
             Request::Taken => [14, 0, 0, 0, 0, 0, 0, 0],
+            Request::Calm => [16, 0, 0, 0, 0, 0, 0, 0],
             Request::Adopt { run, pid, streams, started_ticks } => {
                 [15, run, unsigned(pid), streams.0, started_ticks, 0, 0, 0]
             }
@@ -308,6 +311,7 @@ impl Request {
             13 => Request::Exit { code: run },
             14 => Request::Taken,
             15 => Request::Adopt { run, pid: signed(a), streams: Streams(b), started_ticks: c },
+            16 => Request::Calm,
             _ => return None,
         })
     }
@@ -402,6 +406,7 @@ mod tests {
             Request::Chdir,
             Request::Become { uid: 1000, gid: 1000 },
             Request::Ready,
+            Request::Calm,
             Request::Daemonize,
             Request::Exit { code: 2 },
             Request::Taken,
