@@ -6,7 +6,7 @@ use super::command::{Lookup, search_path};
 use super::reactor::{Job, LAST_OUTPUT_MAX, Reactor};
 use super::runs::{CHANNELS, Channel};
 use super::shared_sockets::key_of;
-use super::sweep::{Sweeper, Target};
+use super::sweep::{Orphan, Sweeper, Target};
 use crate::api::names;
 use crate::core::{Action, Finish, Input, Scope, SpawnError, Transition};
 use crate::keeper::protocol::{Request, Streams, Whom};
@@ -157,7 +157,7 @@ impl Reactor {
     }
 
     /// Tells of what a program left behind without a mark: it cannot be told from whom it came, and is left alone.
-    fn name_strays(&mut self, orphans: &[tree::Entry], targets: &[Target]) {
+    fn name_strays(&mut self, orphans: &[Orphan], targets: &[Target]) {
         // Where orphans scatter, those looked at are all processes of the machine; and a child that was asked for
         // bears no mark before it executes its program.
         if orphans.is_empty() || self.scattered || self.runs.table.values().any(|run| run.asked) {

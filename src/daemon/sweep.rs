@@ -5,6 +5,7 @@
 
 use crate::model::{Pid, RunId, Signal};
 use crate::sys::{process, tree};
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A run whose tree is looked at.
@@ -18,6 +19,24 @@ pub(super) struct Target {
     pub(super) main_alive: bool,
     /// What to send to everything found but the main process.
     pub(super) signal: Option<Signal>,
+}
+
+/// What became the keeper's child without being the main process of a run that we know of.
+pub(super) struct Orphan {
+    /// What the process table says of it.
+    pub(super) entry: tree::Entry,
+    /// The mark that it bears, read once for all runs that it may belong to.
+    mark: OnceCell<Option<String>>,
+}
+
+impl Orphan {
+    fn new(entry: tree::Entry) -> Orphan {
+        Orphan { entry, mark: OnceCell::new() }
+    }
+
+    fn mark(&self) -> Option<&str> {
+        self.mark.get_or_init(|| tree::tag(self.entry.pid)).as_deref()
+    }
 }
 
 /// Looks for the trees of several runs at once.
@@ -34,11 +53,11 @@ pub(super) struct Sweeper<'a> {
 
 impl Sweeper<'_> {
     /// Returns for each target the processes of its tree, the main one left out, and signals them as asked.
-    pub(super) fn sweep(&self, targets: &[Target], orphans: &[tree::Entry]) -> BTreeMap<RunId, Vec<Pid>> {
+    pub(super) fn sweep(&self, targets: &[Target], orphans: &[Orphan]) -> BTreeMap<RunId, Vec<Pid>> {
         let mut found = BTreeMap::new();
         for target in targets {
             let mut roots: Vec<Pid> =
-                orphans.iter().filter(|o| self.belongs(o, target)).map(|o| o.pid).collect();
+                orphans.iter().filter(|o| self.belongs(o, target)).map(|o| o.entry.pid).collect();
             if target.main_alive {
                 roots.push(target.main);
             }
@@ -54,13 +73,14 @@ impl Sweeper<'_> {
 
     /// Returns what is left of a tree, each as it was when it was seen to belong there: an orphan by its mark, the
     /// others by their parents. A number that another process has got since proves nothing.
-    fn members(&self, tree: &[Pid], target: &Target, orphans: &[tree::Entry]) -> Vec<tree::Entry> {
+    fn members(&self, tree: &[Pid], target: &Target, orphans: &[Orphan]) -> Vec<tree::Entry> {
         let pids: BTreeSet<Pid> = tree.iter().copied().collect();
         let proven = |pid: &Pid| -> Option<tree::Entry> {
-            let orphan = orphans.iter().find(|orphan| orphan.pid == *pid && self.belongs(orphan, target));
-            orphan.copied().or_else(|| {
-                let now = tree::entry(*pid)?;
-                (pids.contains(&now.parent) || self.belongs(&now, target)).then_some(now)
+            let orphan =
+                orphans.iter().find(|orphan| orphan.entry.pid == *pid && self.belongs(orphan, target));
+            orphan.map(|orphan| orphan.entry).or_else(|| {
+                let now = Orphan::new(tree::entry(*pid)?);
+                (pids.contains(&now.entry.parent) || self.belongs(&now, target)).then_some(now.entry)
             })
         };
         let strangers = tree.iter().filter(|pid| **pid != target.main && !self.known.contains(pid));
@@ -68,15 +88,15 @@ impl Sweeper<'_> {
     }
 
     /// Returns what became the keeper's child without being the main process of a run.
-    pub(super) fn orphans(&self) -> Vec<tree::Entry> {
+    pub(super) fn orphans(&self) -> Vec<Orphan> {
         let all = if self.scattered { tree::all() } else { tree::children_of_one_thread(self.keeper) };
         let unknown = all.into_iter().filter(|pid| !self.known.contains(pid) && *pid != self.keeper);
-        unknown.filter_map(tree::entry).filter(|entry| !entry.zombie).collect()
+        unknown.filter_map(tree::entry).filter(|entry| !entry.zombie).map(Orphan::new).collect()
     }
 
-    fn belongs(&self, orphan: &tree::Entry, target: &Target) -> bool {
-        let tagged = || tree::tag(orphan.pid).is_some_and(|tag| tag == (self.tag)(target.run));
-        orphan.session == target.main || tagged()
+    fn belongs(&self, orphan: &Orphan, target: &Target) -> bool {
+        let is_marked = || orphan.mark().is_some_and(|mark| mark == (self.tag)(target.run));
+        orphan.entry.session == target.main || is_marked()
     }
 }
 
@@ -91,18 +111,18 @@ impl Strays {
     /// begins with the daemon's `token`, and no session that one of the `known` processes leads.
     pub(super) fn new_ones(
         &mut self,
-        orphans: &[tree::Entry],
+        orphans: &[Orphan],
         token: &str,
         known: &BTreeSet<Pid>,
     ) -> Vec<tree::Entry> {
-        let key = |orphan: &tree::Entry| (orphan.pid, orphan.started_ticks);
+        let key = |orphan: &Orphan| (orphan.entry.pid, orphan.entry.started_ticks);
         let now: BTreeSet<_> = orphans.iter().map(key).collect();
-        let is_stray = |orphan: &&tree::Entry| {
+        let is_stray = |orphan: &&Orphan| {
             !self.seen.contains(&key(orphan))
-                && !known.contains(&orphan.session)
-                && tree::tag(orphan.pid).is_none_or(|tag| !tag.starts_with(token))
+                && !known.contains(&orphan.entry.session)
+                && orphan.mark().is_none_or(|mark| !mark.starts_with(token))
         };
-        let strays = orphans.iter().filter(is_stray).copied().collect();
+        let strays = orphans.iter().filter(is_stray).map(|orphan| orphan.entry).collect();
         // Never more than there are orphans.
         self.seen = now;
         strays

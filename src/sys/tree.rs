@@ -55,8 +55,8 @@ mod platform {
     use std::io::{self, Read};
     use std::path::Path;
 
-    /// Room for the numbers of some hundred children, in bytes; more is read when there are more.
-    const CHILDREN_TEXT_BYTES: usize = 4096;
+    /// Room for the numbers of some hundred children, or for most environments, in bytes; there may be more.
+    const TEXT_BYTES: usize = 4096;
 
     /// Returns the children of a process, those of all its threads.
     #[must_use]
@@ -84,12 +84,17 @@ mod platform {
     }
 
     fn read_children(path: &Path) -> io::Result<Vec<Pid>> {
-        // The file says that it is empty: read with room from the start, or it is read in crumbs.
-        let mut text = Vec::with_capacity(CHILDREN_TEXT_BYTES);
-        fs::File::open(path)?.read_to_end(&mut text)?;
+        let text = read_whole(path)?;
         let numbers =
             text.split(|byte| *byte == b' ').filter_map(|n| std::str::from_utf8(n).ok()?.parse().ok());
         Ok(numbers.map(Pid).collect())
+    }
+
+    /// Reads a file that says that it is empty: with room from the start, or it is read in crumbs.
+    fn read_whole(path: &Path) -> io::Result<Vec<u8>> {
+        let mut text = Vec::with_capacity(TEXT_BYTES);
+        fs::File::open(path)?.read_to_end(&mut text)?;
+        Ok(text)
     }
 
     /// The slow way, for kernels built without the list of children: asks every process for its parent.
@@ -107,7 +112,7 @@ mod platform {
     /// Returns what the table says of a process, where it is there (proc(5), `/proc/PID/stat`).
     #[must_use]
     pub fn entry(pid: Pid) -> Option<Entry> {
-        let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
+        let text = read_whole(format!("/proc/{pid}/stat").as_ref()).ok()?;
         let text = String::from_utf8_lossy(&text);
         // The name stands in parentheses and may hold anything, parentheses included.
         let mut words = text.rsplit_once(')')?.1.split_ascii_whitespace();
@@ -140,7 +145,7 @@ mod platform {
     /// Returns the value of [`TAG`] in the environment a process was started with, where it can be read.
     #[must_use]
     pub fn tag(pid: Pid) -> Option<String> {
-        let environ = fs::read(format!("/proc/{pid}/environ")).ok()?;
+        let environ = read_whole(format!("/proc/{pid}/environ").as_ref()).ok()?;
         let mut entries = environ.split(|byte| *byte == 0);
         let value = entries.find_map(|e| e.strip_prefix(TAG.as_bytes())?.strip_prefix(b"="))?;
         String::from_utf8(value.to_vec()).ok()
