@@ -11,8 +11,13 @@ mod bench;
 mod logs;
 #[path = "cli/making.rs"]
 mod making;
+#[path = "common/need.rs"]
+#[allow(dead_code, reason = "not every test binary needs all of it")]
+mod need;
 #[path = "cli/server.rs"]
 mod server;
+#[path = "cli/shells.rs"]
+mod shells;
 #[path = "cli/terminal.rs"]
 mod terminal;
 #[path = "cli/verbs.rs"]

@@ -1,8 +1,8 @@
 //! The command line of `visorctl`: verbs and where each is carried out.
 
-use super::{Outcome, Session, commands, exit, output, pidproxy, supervisorctl};
+use super::{Outcome, Session, commands, completion, exit, output, pidproxy, supervisorctl};
 use crate::model::getopt::base_name;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use std::path::PathBuf;
 
 /// Controls visord, the per-user service manager.
@@ -57,6 +57,7 @@ verbs! {
     Clear clear,
     Daemon daemon,
     Shutdown shutdown,
+    Completions completions,
     Help help,
 }
 
@@ -68,6 +69,9 @@ pub fn main() -> i32 {
         Some(supervisorctl::NAME) => return supervisorctl::main(&words),
         Some(pidproxy::NAME) => return pidproxy::main(&words),
         _ => {}
+    }
+    if completion::answer(command) {
+        return exit::OK;
     }
     let args = match Args::try_parse() {
         Ok(args) => args,
@@ -84,6 +88,11 @@ pub fn main() -> i32 {
     })
 }
 
+/// Returns the table of arguments.
+pub(super) fn command() -> clap::Command {
+    Args::command()
+}
+
 /// Shows help where it was asked for, and what is wrong with the command line where that is.
 fn refuse(error: &clap::Error) -> i32 {
     let text = error.render().to_string();
@@ -98,7 +107,6 @@ fn refuse(error: &clap::Error) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_table_of_arguments_is_consistent() {

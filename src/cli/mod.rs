@@ -7,6 +7,7 @@
 mod args;
 mod ask;
 pub mod commands;
+mod completion;
 pub mod escape;
 pub mod exit;
 pub mod explain;

@@ -72,7 +72,15 @@ impl Connection {
     /// # Errors
     /// See [`Failure`].
     pub fn fetch(&mut self, target: &str) -> Result<Reply, Failure> {
-        self.ask("GET", target, None, &mut Wait::default())
+        self.fetch_within(target, &mut Wait::default())
+    }
+
+    /// The same with a wait of one's own.
+    ///
+    /// # Errors
+    /// See [`Failure`].
+    pub fn fetch_within(&mut self, target: &str, wait: &mut Wait<'_>) -> Result<Reply, Failure> {
+        self.ask("GET", target, None, wait)
     }
 
     /// Asks for something to be done.

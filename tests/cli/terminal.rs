@@ -7,21 +7,21 @@ use nix::pty::openpty;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 use visor::model::State;
 
 /// A command on a terminal.
-struct Session {
+pub(crate) struct Session {
     child: Child,
     terminal: File,
     shown: Vec<u8>,
 }
 
 impl Session {
-    fn start(command: &mut Command) -> Session {
+    pub(crate) fn start(command: &mut Command) -> Session {
         let pty = openpty(None, None).expect("a terminal");
         let end = || Stdio::from(pty.slave.try_clone().expect("a descriptor"));
         let child = command.env("TERM", "xterm").stdin(end()).stdout(end()).stderr(end()).spawn();
@@ -49,7 +49,12 @@ impl Session {
         String::from_utf8_lossy(&self.shown).into_owned()
     }
 
-    fn wait_for(&mut self, text: &str) {
+    /// Types.
+    pub(crate) fn type_in(&mut self, text: &str) {
+        self.terminal.write_all(text.as_bytes()).expect("the terminal takes it");
+    }
+
+    pub(crate) fn wait_for(&mut self, text: &str) {
         let since = Instant::now();
         while !self.text().contains(text) {
             assert!(self.read() && since.elapsed() < LONG, "{text:?} did not come: {:?}", self.text());
@@ -57,7 +62,7 @@ impl Session {
     }
 
     /// Reads to the end; returns what was shown and the exit code.
-    fn finish(mut self) -> (String, Option<i32>) {
+    pub(crate) fn finish(mut self) -> (String, Option<i32>) {
         while self.read() {}
         let status = until("the end", || self.child.try_wait().expect("a status"));
         (self.text(), status.code())

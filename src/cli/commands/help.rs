@@ -3,7 +3,7 @@
 use crate::cli::{Outcome, Problem, Session, exit};
 
 /// Verbs in groups; the groups behind the first one are for `--all`.
-pub const GROUPS: [(&str, &[(&str, &str)]); 4] = [
+pub const GROUPS: [(&str, &[(&str, &str)]); 5] = [
     (
         "daily",
         &[
@@ -47,6 +47,7 @@ pub const GROUPS: [(&str, &[(&str, &str)]); 4] = [
             ("shutdown", "stop all programs and end the daemon"),
         ],
     ),
+    ("machine", &[("completions", "show what makes a shell complete visorctl")]),
 ];
 
 /// Show the verbs

@@ -4,6 +4,7 @@ pub mod add;
 pub mod avail;
 pub mod check;
 pub mod clear;
+pub mod completions;
 pub mod daemon;
 pub mod help;
 pub mod logs;
