@@ -33,8 +33,11 @@ pub(super) const SHELLS: [(&str, &str); 5] = [
     ("powershell", include_str!("../../completions/visorctl.ps1")),
 ];
 
+/// Says what a word may be.
+type Source = fn() -> Vec<CompletionCandidate>;
+
 /// What an argument's word may be, by the argument's name in the help.
-const SOURCES: [(&str, fn() -> Vec<CompletionCandidate>); 6] = [
+const SOURCES: [(&str, Source); 6] = [
     ("NAME", programs),
     ("NAMES", programs),
     ("GROUPS", groups),

@@ -12,6 +12,8 @@ pub mod escape;
 pub mod exit;
 pub mod explain;
 mod follow;
+#[cfg(test)]
+mod manual_tests;
 mod merge;
 pub mod output;
 mod own_config;

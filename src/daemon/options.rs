@@ -212,6 +212,18 @@ mod tests {
     }
 
     #[test]
+    fn the_manual_page_has_every_option() {
+        let page = include_str!("../../man/visord.1");
+        for row in ROWS.iter().filter(|row| !row.long.is_empty()) {
+            let value = row.value.map(|value| format!(" Ar {value}")).unwrap_or_default();
+            let short = row.short.map(|letter| format!("Fl {letter} , ")).unwrap_or_default();
+            let short = if row.long == "help" { "Fl h , Fl ?\\& , ".to_owned() } else { short };
+            let entry = format!("\n.It {short}Fl \\-{}{value}\n", row.long);
+            assert!(page.contains(&entry), "visord.1 lacks {entry}");
+        }
+    }
+
+    #[test]
     fn every_option_of_supervisord_is_known() {
         assert_eq!(
             overrides(
