@@ -47,6 +47,16 @@ pub(super) fn perform(reactor: &mut Reactor, action: Action) {
     }
 }
 
+/// Returns how the command of a process is looked up.
+pub(super) fn lookup_of(spec: &ProcessSpec) -> Lookup {
+    let own_path = std::env::var_os("PATH");
+    Lookup {
+        command: spec.command.clone(),
+        search: search_path(&spec.environment, own_path.as_deref()),
+        directory: spec.directory.clone(),
+    }
+}
+
 impl Reactor {
     pub(super) fn spec(&self, process: ProcessId) -> Option<Arc<ProcessSpec>> {
         self.core.process(process).map(|process| Arc::clone(process.spec()))
@@ -56,12 +66,7 @@ impl Reactor {
     fn prepare(&mut self, run: RunId, process: ProcessId) {
         let Some(spec) = self.spec(process) else { return };
         let sinks = self.open_logs(&spec);
-        let own_path = std::env::var_os("PATH");
-        let lookup = Lookup {
-            command: spec.command.clone(),
-            search: search_path(&spec.environment, own_path.as_deref()),
-            directory: spec.directory.clone(),
-        };
+        let lookup = lookup_of(&spec);
         self.disk.run(Box::new(move || Job::Looked(run, lookup.run())));
         let entry = self.runs.entry(run);
         entry.process = Some(process);

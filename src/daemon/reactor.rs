@@ -63,8 +63,9 @@ pub(super) enum Job {
     Looked(RunId, Result<Command, SpawnError>),
     /// The configuration was read again.
     Loaded(Purpose, Box<Loaded>),
-    /// The AUTO files of a fleet that is to come into force were made: for which update, and what to log.
-    Targeted { serial: u64, target: FleetSpec, words: Vec<(Level, String)> },
+    /// The AUTO files of a fleet that is to come into force were made, or it cannot come into force: for which update,
+    /// and what to log.
+    Targeted { serial: u64, target: Result<FleetSpec, String>, words: Vec<(Level, String)> },
     /// A piece of a log was read for a client; one that is followed has a number among those of its client.
     Read { client: ClientId, follower: Option<(usize, Follower)>, bytes: io::Result<Vec<u8>> },
     /// A socket that programs share was opened, or could not be: in which epoch, which.

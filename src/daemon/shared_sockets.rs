@@ -9,12 +9,20 @@ use crate::keeper::protocol::Request;
 use crate::model::instance::fnv1a;
 use crate::model::spec::{FcgiSocketSpec, FleetSpec};
 use crate::sys::shared_socket::{self, Failure};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Set in the keys under which the keeper holds these sockets, and in no other key.
 const KEY_BIT: u64 = 1 << 63;
+
+/// Tries to open the socket of a group that comes into force: the keeper may be about to close that of the one before.
+const TRIES_MAX: u32 = 10;
+
+/// Between two of those tries; the disk worker waits meanwhile, so it is short.
+const TRY_PAUSE: Duration = Duration::from_millis(20);
 
 /// What a reactor has open.
 #[derive(Default)]
@@ -36,17 +44,47 @@ fn key(url: &str) -> u64 {
 
 /// Opens and closes every socket of a configuration, so that one that cannot be opened is told before anything starts;
 /// supervisord does the same, with the same lines in its log.
-pub(super) fn try_all(fleet: &FleetSpec, mut log: impl FnMut(&str)) -> Result<(), String> {
+pub(super) fn try_all(fleet: &FleetSpec, log: impl FnMut(&str)) -> Result<(), String> {
+    try_each(fleet, &BTreeSet::new(), 1, log)
+}
+
+/// Does the same with groups that are to come into force, but for sockets that are open: they are in use. May wait for
+/// [`TRIES_MAX`] pauses.
+pub(super) fn try_new(
+    fleet: &FleetSpec,
+    open: &BTreeSet<String>,
+    log: impl FnMut(&str),
+) -> Result<(), String> {
+    try_each(fleet, open, TRIES_MAX, log)
+}
+
+fn try_each(
+    fleet: &FleetSpec,
+    open: &BTreeSet<String>,
+    tries: u32,
+    mut log: impl FnMut(&str),
+) -> Result<(), String> {
     let specs =
         fleet.groups.iter().flat_map(|group| &group.processes).filter_map(|spec| spec.socket.as_ref());
     let all: BTreeMap<&str, &Arc<FcgiSocketSpec>> =
-        specs.map(|socket| (socket.url.as_str(), socket)).collect();
+        specs.map(|socket| (socket.url.as_str(), socket)).filter(|(url, _)| !open.contains(*url)).collect();
     for (url, socket) in all {
         log(&format!("Creating socket {url}"));
-        shared_socket::open(socket).map_err(|failure| failed(url, &failure).to_string())?;
+        open_patiently(socket, tries).map_err(|failure| failed(url, &failure).to_string())?;
         log(&format!("Closing socket {url}"));
     }
     Ok(())
+}
+
+/// Opens a socket, at the latest of several tries where another one is in its place.
+fn open_patiently(socket: &FcgiSocketSpec, tries: u32) -> Result<OwnedFd, Failure> {
+    for _ in 1..tries {
+        match shared_socket::open(socket) {
+            Err(failure) if failure.error.kind() == ErrorKind::AddrInUse => std::thread::sleep(TRY_PAUSE),
+            done => return done,
+        }
+    }
+    shared_socket::open(socket)
 }
 
 fn failed(url: &str, failure: &Failure) -> SpawnError {
@@ -57,6 +95,11 @@ fn failed(url: &str, failure: &Failure) -> SpawnError {
 }
 
 impl Reactor {
+    /// Returns which sockets are open, by what the configuration calls them.
+    pub(super) fn shared_sockets_open(&self) -> BTreeSet<String> {
+        self.shared_sockets.open.keys().cloned().collect()
+    }
+
     /// Has the disk worker open a socket: that takes a look at a file system, or at a name server.
     pub(super) fn open_shared_socket(&self, socket: Arc<FcgiSocketSpec>) {
         let epoch = self.shared_sockets.epoch;

@@ -104,9 +104,10 @@ impl Signal {
         Signal::table().find(|(known, _)| *known == full).map(|(_, number)| Signal(number))
     }
 
-    /// Returns the signal that people mean by a name or a number, if this platform has it.
+    /// Returns the signal that people mean by a name or a number, blanks around it or not, if this platform has it.
     #[must_use]
     pub fn parse(text: &str) -> Option<Signal> {
+        let text = text.trim();
         let by_number = text.parse().ok().map(Signal).filter(|signal| signal.name().is_some());
         by_number.or_else(|| Signal::by_name(text))
     }
@@ -143,6 +144,8 @@ mod tests {
     fn numbers_are_signals_too_where_the_platform_has_them() {
         assert_eq!(Signal::parse("15"), Some(Signal::TERM));
         assert_eq!(Signal::parse("hup"), Some(Signal::HUP));
+        assert_eq!(Signal::parse(" term\n"), Some(Signal::TERM));
+        assert_eq!(Signal::parse(" 15 "), Some(Signal::TERM));
         for text in ["0", "-1", "999", "NOPE", ""] {
             assert_eq!(Signal::parse(text), None, "{text}");
         }

@@ -2,7 +2,7 @@
 
 usage: script.py SOCKET DIRECTORY
 """
-import json, os, re, sys, time
+import json, os, re, shutil, sys, time
 from xmlrpc.client import Fault, ServerProxy
 from supervisor.xmlrpc import SupervisorTransport
 
@@ -80,6 +80,18 @@ for name in ["cat", "grp:ga", "grp:*", "grp:", "grp", "ga", "nope", "all", "grp:
 
 for name in ["cat", "nope", "grp", "grp:*", "nf", "dir", "empty", "quick"]:
     call(S + "startProcess", name)
+# A command is looked at whether or not the program is up.
+gone = os.path.join(directory, "gone")
+shutil.copy("/bin/sleep", gone)
+call(S + "startProcess", "gone")
+call(S + "startProcess", "gone")
+os.chmod(gone, 0o644)
+call(S + "startProcess", "gone")
+os.unlink(gone)
+call(S + "startProcess", "gone")
+call(S + "startProcess", "gone:*")
+call(S + "getProcessInfo", "gone")
+call(S + "stopProcess", "gone")
 call(S + "startProcess", "man", False)
 wait("man", "RUNNING")
 call(S + "stopProcess", "man")
@@ -98,6 +110,7 @@ call(S + "getProcessInfo", "man")
 
 for signal in ["WINCH", "sigwinch", "28", 28, "NOPE", "32", ""]:
     call(S + "signalProcess", "cat", signal)
+call(S + "signalProcess", "cat", " winch ")
 call(S + "signalProcess", "man", "WINCH")
 call(S + "signalProcess", "nope", "NOPE")
 call(S + "signalProcess", "grp:*", "WINCH", order="name")
@@ -156,6 +169,7 @@ call(S + "startProcess", "cat", True, 3)
 call(S + "stopProcess")
 
 call(S + "stopAllProcesses", order="name")
+shutil.copy("/bin/sleep", gone)
 call(S + "startAllProcesses", False, order="name")
 for name in ["cat", "grp:ga", "grp:gb", "say", "man", "slow"]:
     wait(name, "RUNNING")

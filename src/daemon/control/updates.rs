@@ -12,6 +12,7 @@ use crate::api::xmlrpc::{Code, Fault};
 use crate::core::{Input, Phase};
 use crate::daemon::auto_logs::Maker;
 use crate::daemon::reactor::{Job, Reactor};
+use crate::daemon::shared_sockets;
 use crate::model::Level;
 use crate::model::spec::FleetSpec;
 
@@ -41,6 +42,8 @@ pub(in crate::daemon) enum Obstacle {
     Busy,
     /// There are more programs than the limits allow; in words.
     NoRoom(String),
+    /// A socket that programs are to share cannot be opened; in words.
+    NoSocket(String),
 }
 
 impl From<&Obstacle> for ErrorReply {
@@ -53,6 +56,7 @@ impl From<&Obstacle> for ErrorReply {
                 ErrorReply::new(ErrorCode::Busy, message, "try again when it is done")
             }
             Obstacle::NoRoom(text) => ErrorReply::new(ErrorCode::TooLarge, text, ""),
+            Obstacle::NoSocket(text) => ErrorReply::new(ErrorCode::BadRequest, text, ""),
         }
     }
 }
@@ -65,7 +69,7 @@ impl From<&Obstacle> for Fault {
             Obstacle::Busy => {
                 Fault::new(Code::Failed, "another update is under way; try again when it is done")
             }
-            Obstacle::NoRoom(text) => Fault::new(Code::Failed, text),
+            Obstacle::NoRoom(text) | Obstacle::NoSocket(text) => Fault::new(Code::Failed, text),
         }
     }
 }
@@ -112,20 +116,39 @@ impl Reactor {
             return true;
         }
         let maker = Maker::of(&self.settings);
+        // A call is told of a socket that cannot be opened, as at the start; for others that is a failed start.
+        let tried = matches!(self.updates.last(), Some(Update { asker: Asker::Call(_), .. }))
+            .then(|| self.shared_sockets_open());
         self.disk.run(Box::new(move || {
-            let words = maker.add(&mut fresh);
+            let mut words = Vec::new();
+            let log = |line: &str| words.push((Level::Info, line.to_owned()));
+            if let Some(Err(why)) = tried.map(|open| shared_sockets::try_new(&fresh, &open, log)) {
+                return Job::Targeted { serial, target: Err(why), words };
+            }
+            words.extend(maker.add(&mut fresh));
             target.groups.append(&mut fresh.groups);
             target.groups.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
-            Job::Targeted { serial, target, words }
+            Job::Targeted { serial, target: Ok(target), words }
         }));
         true
     }
 
     /// The AUTO files of what is to come into force are made: on with it, unless the daemon began to end meanwhile.
-    pub(in crate::daemon) fn targeted(&mut self, serial: u64, target: FleetSpec, words: &[(Level, String)]) {
+    pub(in crate::daemon) fn targeted(
+        &mut self,
+        serial: u64,
+        target: Result<FleetSpec, String>,
+        words: &[(Level, String)],
+    ) {
         words.iter().for_each(|(level, text)| self.log(*level, text));
-        if self.updates.iter().any(|update| update.serial == serial) {
-            self.inputs.push_back(Input::FleetLoaded(target));
+        let Some(at) = self.updates.iter().position(|update| update.serial == serial) else { return };
+        match target {
+            Ok(target) => self.inputs.push_back(Input::FleetLoaded(target)),
+            Err(why) => {
+                let update = self.updates.remove(at);
+                self.refuse_update(update.asker, &Obstacle::NoSocket(why));
+                self.reload_if_waiting();
+            }
         }
     }
 
@@ -189,6 +212,11 @@ impl Reactor {
                 Asker::Call(call) => self.calls.complete(call, Ok(true.into())),
             }
         }
+        self.reload_if_waiting();
+    }
+
+    /// Does what a HUP asked for while groups came and went.
+    fn reload_if_waiting(&mut self) {
         if self.hup_waits && self.may_change_groups().is_ok() {
             self.reload();
         }

@@ -89,7 +89,8 @@ impl Reactor {
         target.path().map(Path::to_owned)
     }
 
-    fn answer_from_disk(
+    /// Has the disk worker find the answer to a call.
+    pub(super) fn answer_from_disk(
         &mut self,
         call: CallId,
         work: impl FnOnce() -> Result<Value, Fault> + Send + 'static,

@@ -7,6 +7,7 @@ use crate::api::xmlrpc::{Code, Fault, Value};
 use crate::core::{Reply, SpawnError};
 use crate::daemon::control::commands::Verb;
 use crate::daemon::control::streams::StdinError;
+use crate::daemon::effects::lookup_of;
 use crate::daemon::reactor::Reactor;
 use crate::model::{ProcessId, Signal};
 
@@ -72,14 +73,21 @@ fn fault_of(reply: &Reply, named: &str) -> Option<Fault> {
         Reply::Done => return None,
         Reply::AlreadyStarted => Fault::new(Code::AlreadyStarted, named),
         Reply::NotRunning => Fault::new(Code::NotRunning, named),
-        Reply::Refused(error @ SpawnError::NotFound(_)) => Fault::new(Code::NoFile, error),
-        Reply::Refused(error) if error.is_command() => Fault::new(Code::NotExecutable, error),
-        Reply::Refused(error) => Fault::new(Code::Failed, error),
+        Reply::Refused(error) => refusal(error),
         Reply::SpawnError(_) => Fault::new(Code::SpawnError, named),
         Reply::AbnormalTermination => Fault::new(Code::AbnormalTermination, named),
         Reply::Failed(text) => Fault::new(Code::Failed, text),
         Reply::ShuttingDown => Code::ShutdownState.into(),
     })
+}
+
+fn refusal(error: &SpawnError) -> Fault {
+    let code = match error {
+        SpawnError::NotFound(_) => Code::NoFile,
+        error if error.is_command() => Code::NotExecutable,
+        _ => Code::Failed,
+    };
+    Fault::new(code, error)
 }
 
 /// What a name in a call stands for.
@@ -121,6 +129,21 @@ impl Reactor {
         Ok(Answer::Later)
     }
 
+    /// Answers who wants to start a process that is up already. Its command is looked at all the same, and a command
+    /// that has vanished is what they are told (supervisor 4.3 rpcinterface.py `startProcess`).
+    fn start_again(&mut self, call: CallId, text: &str, process: ProcessId) -> Handled {
+        let lookup = self.spec(process).map(|spec| lookup_of(&spec));
+        let text = text.to_owned();
+        self.answer_from_disk(call, move || match lookup.map(|lookup| lookup.run()) {
+            Some(Err(error)) if error.is_command() => Err(refusal(&error)),
+            _ => Err(Fault::new(Code::AlreadyStarted, text)),
+        })
+    }
+
+    fn is_up(&self, process: ProcessId) -> bool {
+        self.core.process(process).is_some_and(|process| process.state().shown().is_running())
+    }
+
     fn run_group(&mut self, call: CallId, group: &str, verb: Verb) -> Handled {
         let members = self.group_members(group).ok_or_else(|| Fault::new(Code::BadName, group))?;
         self.command_for(call, None, members, verb);
@@ -135,7 +158,11 @@ impl Reactor {
 }
 
 pub(super) fn start(reactor: &mut Reactor, call: CallId, params: &Params) -> Handled {
-    reactor.run_named(call, params.text(0), Verb::Start { wait: params.truth(1) })
+    let name = params.text(0);
+    match reactor.named(name)? {
+        Named::One(process) if reactor.is_up(process) => reactor.start_again(call, name, process),
+        _ => reactor.run_named(call, name, Verb::Start { wait: params.truth(1) }),
+    }
 }
 
 pub(super) fn start_group(reactor: &mut Reactor, call: CallId, params: &Params) -> Handled {
