@@ -117,6 +117,11 @@ call(S + "signalProcess", "grp:*", "WINCH", order="name")
 call(S + "signalProcessGroup", "grp", "WINCH", order="name")
 call(S + "signalProcessGroup", "nope", "WINCH")
 call(S + "signalAllProcesses", "WINCH", order="name")
+call(S + "signalProcess", "man", "NOPE")
+call(S + "signalProcess", "grp:*", "NOPE", order="name")
+call(S + "signalProcessGroup", "grp", "99", order="name")
+call(S + "signalProcessGroup", "nope", "NOPE")
+call(S + "signalAllProcesses", "NOPE", order="name")
 
 for offset, length in [(0, 0), (2, 4), (-4, 0), (-9999999, 0), (9999999, 5), (0, -1), (-1, 1), ("0", "2")]:
     call(S + "readProcessStdoutLog", "say", offset, length)

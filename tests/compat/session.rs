@@ -54,6 +54,8 @@ const SESSION: &[&str] = &[
     "signal WINCH grp:*",
     "signal NOPE cat",
     "signal WINCH all",
+    "signal NOPE all",
+    "signal NOPE grp:*",
     "tail say",
     "tail say stderr",
     "tail -5 say",

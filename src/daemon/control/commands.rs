@@ -291,7 +291,7 @@ impl Reactor {
     }
 
     /// Starts go by priority upwards, stops downwards.
-    fn in_order(&self, mut chosen: Vec<(ProcessId, bool)>, verb: Verb) -> Vec<(ProcessId, bool)> {
+    pub(super) fn in_order(&self, mut chosen: Vec<(ProcessId, bool)>, verb: Verb) -> Vec<(ProcessId, bool)> {
         let priority = |id: ProcessId| {
             let spec = self.core.process(id).map(|process| process.spec().clone());
             let group = spec

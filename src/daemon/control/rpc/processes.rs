@@ -140,6 +140,24 @@ impl Reactor {
         })
     }
 
+    /// Answers who sends several processes a signal that there is not: each that could take one has the fault, and the
+    /// call itself went well (supervisor 4.3 rpcinterface.py `make_allfunc`).
+    fn refuse_each(&self, members: Vec<ProcessId>, fault: &Fault) -> Handled {
+        let everything = members.into_iter().map(|process| (process, false)).collect();
+        let refused =
+            self.in_order(everything, Verb::Signal(Signal::TERM)).into_iter().filter_map(|(id, _)| {
+                let process =
+                    self.core.process(id).filter(|process| process.state().shown().is_signallable())?;
+                let spec = process.spec();
+                Some(Outcome {
+                    group: spec.group.clone(),
+                    name: spec.name.clone(),
+                    result: Err(fault.clone()),
+                })
+            });
+        value_of(false, refused.collect()).map(Answer::Now)
+    }
+
     fn is_up(&self, process: ProcessId) -> bool {
         self.core.process(process).is_some_and(|process| process.state().shown().is_running())
     }
@@ -187,18 +205,30 @@ pub(super) fn stop_all(reactor: &mut Reactor, call: CallId, params: &Params) -> 
 
 pub(super) fn signal(reactor: &mut Reactor, call: CallId, params: &Params) -> Handled {
     // A wrong name is told before a wrong signal.
-    reactor.named(params.text(0))?;
-    reactor.run_named(call, params.text(0), Verb::Signal(signal_of(params.text(1))?))
+    match (reactor.named(params.text(0))?, signal_of(params.text(1))) {
+        (Named::One(_), Err(fault)) => Err(fault),
+        (Named::All(members), Err(fault)) => reactor.refuse_each(members, &fault),
+        (_, Ok(signal)) => reactor.run_named(call, params.text(0), Verb::Signal(signal)),
+    }
 }
 
 pub(super) fn signal_group(reactor: &mut Reactor, call: CallId, params: &Params) -> Handled {
     let group = params.text(0);
-    reactor.group_members(group).ok_or_else(|| Fault::new(Code::BadName, group))?;
-    reactor.run_group(call, group, Verb::Signal(signal_of(params.text(1))?))
+    let members = reactor.group_members(group).ok_or_else(|| Fault::new(Code::BadName, group))?;
+    match signal_of(params.text(1)) {
+        Ok(signal) => reactor.run_group(call, group, Verb::Signal(signal)),
+        Err(fault) => reactor.refuse_each(members, &fault),
+    }
 }
 
 pub(super) fn signal_all(reactor: &mut Reactor, call: CallId, params: &Params) -> Handled {
-    reactor.run_all(call, Verb::Signal(signal_of(params.text(0))?))
+    match signal_of(params.text(0)) {
+        Ok(signal) => reactor.run_all(call, Verb::Signal(signal)),
+        Err(fault) => {
+            let members = reactor.core.processes().map(|(id, _)| id).collect();
+            reactor.refuse_each(members, &fault)
+        }
+    }
 }
 
 fn signal_of(text: &str) -> Result<Signal, Fault> {
