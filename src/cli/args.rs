@@ -1,6 +1,7 @@
 //! The command line of `visorctl`: verbs and where each is carried out.
 
 use super::{Outcome, Session, commands, completion, exit, output, pidproxy, supervisorctl};
+use crate::config::sample;
 use crate::model::getopt::base_name;
 use clap::{CommandFactory, Parser, Subcommand};
 use std::path::PathBuf;
@@ -61,6 +62,9 @@ verbs! {
     Help help,
 }
 
+/// The name under which a configuration to begin with is printed; `visord` prints the same.
+const SAMPLE_NAME: &str = "echo_supervisord_conf";
+
 /// Runs the client and returns its exit code, one of [`exit`].
 #[must_use]
 pub fn main() -> i32 {
@@ -68,6 +72,14 @@ pub fn main() -> i32 {
     match words.first().map(|program| base_name(program)) {
         Some(supervisorctl::NAME) => return supervisorctl::main(&words),
         Some(pidproxy::NAME) => return pidproxy::main(&words),
+        Some(SAMPLE_NAME) => {
+            output::data(sample::TEXT.trim_end_matches('\n'));
+            return exit::OK;
+        }
+        Some(name @ ("supervisord" | "visord")) => {
+            output::message(&format!("Error: this is visorctl; link {name} to visord"));
+            return exit::USAGE;
+        }
         _ => {}
     }
     if completion::answer(command) {

@@ -52,9 +52,18 @@ const REPLACE_WORD: &str = "--visor-replace-keeper";
 #[must_use]
 pub fn main() -> i32 {
     let program = std::env::args_os().next().unwrap_or_default();
-    if getopt::base_name(&program.to_string_lossy()) == ECHO_NAME {
-        print_sample();
-        return outcome::OK;
+    match getopt::base_name(&program.to_string_lossy()) {
+        ECHO_NAME => {
+            print_sample();
+            return outcome::OK;
+        }
+        // Its words mean something else, and none would start a daemon.
+        name @ ("supervisorctl" | "visorctl") => {
+            let text = format!("Error: this is visord; link {name} to visorctl");
+            drop(writeln!(std::io::stderr(), "{text}"));
+            return outcome::USAGE;
+        }
+        _ => {}
     }
     let words: Vec<_> = std::env::args_os().skip(1).take(3).collect();
     if words.first().is_some_and(|word| word == REPLACE_WORD) {

@@ -6,11 +6,12 @@ use super::keeper_loss::HandOver;
 use super::reactor::{Job, Reactor};
 use crate::core::{Input, SpawnError};
 use crate::keeper::protocol::Request;
+use crate::model::Time;
 use crate::model::instance::fnv1a;
 use crate::model::spec::{FcgiSocketSpec, FleetSpec};
+use crate::sys::clock;
 use crate::sys::shared_socket::{self, Failure};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,17 +19,16 @@ use std::time::Duration;
 /// Set in the keys under which the keeper holds these sockets, and in no other key.
 const KEY_BIT: u64 = 1 << 63;
 
-/// Tries to open the socket of a group that comes into force: the keeper may be about to close that of the one before.
-const TRIES_MAX: u32 = 10;
-
-/// Between two of those tries; the disk worker waits meanwhile, so it is short.
-const TRY_PAUSE: Duration = Duration::from_millis(20);
+/// For how long a socket that was closed may still be held: the keeper closes its own, and does not say when.
+const CLOSING_MAX: Duration = Duration::from_secs(1);
 
 /// What a reactor has open.
 #[derive(Default)]
 pub(super) struct SharedSockets {
     /// By what the configuration calls them.
     open: BTreeMap<String, OwnedFd>,
+    /// Which were closed, and when it is certain that nobody holds them.
+    closing: Vec<(String, Time)>,
     /// How many configurations began anew: what an earlier one asked for comes too late.
     pub(super) epoch: u64,
 }
@@ -45,46 +45,25 @@ fn key(url: &str) -> u64 {
 /// Opens and closes every socket of a configuration, so that one that cannot be opened is told before anything starts;
 /// supervisord does the same, with the same lines in its log.
 pub(super) fn try_all(fleet: &FleetSpec, log: impl FnMut(&str)) -> Result<(), String> {
-    try_each(fleet, &BTreeSet::new(), 1, log)
+    try_others(fleet, &BTreeSet::new(), log)
 }
 
-/// Does the same with groups that are to come into force, but for sockets that are open: they are in use. May wait for
-/// [`TRIES_MAX`] pauses.
-pub(super) fn try_new(
+/// Does the same with groups that are to come into force, but for sockets that are in use here.
+pub(super) fn try_others(
     fleet: &FleetSpec,
-    open: &BTreeSet<String>,
-    log: impl FnMut(&str),
-) -> Result<(), String> {
-    try_each(fleet, open, TRIES_MAX, log)
-}
-
-fn try_each(
-    fleet: &FleetSpec,
-    open: &BTreeSet<String>,
-    tries: u32,
+    ours: &BTreeSet<String>,
     mut log: impl FnMut(&str),
 ) -> Result<(), String> {
     let specs =
         fleet.groups.iter().flat_map(|group| &group.processes).filter_map(|spec| spec.socket.as_ref());
     let all: BTreeMap<&str, &Arc<FcgiSocketSpec>> =
-        specs.map(|socket| (socket.url.as_str(), socket)).filter(|(url, _)| !open.contains(*url)).collect();
+        specs.map(|socket| (socket.url.as_str(), socket)).filter(|(url, _)| !ours.contains(*url)).collect();
     for (url, socket) in all {
         log(&format!("Creating socket {url}"));
-        open_patiently(socket, tries).map_err(|failure| failed(url, &failure).to_string())?;
+        shared_socket::open(socket).map_err(|failure| failed(url, &failure).to_string())?;
         log(&format!("Closing socket {url}"));
     }
     Ok(())
-}
-
-/// Opens a socket, at the latest of several tries where another one is in its place.
-fn open_patiently(socket: &FcgiSocketSpec, tries: u32) -> Result<OwnedFd, Failure> {
-    for _ in 1..tries {
-        match shared_socket::open(socket) {
-            Err(failure) if failure.error.kind() == ErrorKind::AddrInUse => std::thread::sleep(TRY_PAUSE),
-            done => return done,
-        }
-    }
-    shared_socket::open(socket)
 }
 
 fn failed(url: &str, failure: &Failure) -> SpawnError {
@@ -95,9 +74,11 @@ fn failed(url: &str, failure: &Failure) -> SpawnError {
 }
 
 impl Reactor {
-    /// Returns which sockets are open, by what the configuration calls them.
-    pub(super) fn shared_sockets_open(&self) -> BTreeSet<String> {
-        self.shared_sockets.open.keys().cloned().collect()
+    /// Returns which sockets are open here or were just now, by what the configuration calls them.
+    pub(super) fn shared_sockets_in_use(&self) -> BTreeSet<String> {
+        let now = clock::now();
+        let closing = self.shared_sockets.closing.iter().filter(|(_, until)| *until > now);
+        closing.map(|(url, _)| url).chain(self.shared_sockets.open.keys()).cloned().collect()
     }
 
     /// Has the disk worker open a socket: that takes a look at a file system, or at a name server.
@@ -132,6 +113,9 @@ impl Reactor {
     /// Closes a socket; its file stays, as with supervisord.
     pub(super) fn close_shared_socket(&mut self, url: &str) {
         self.shared_sockets.open.remove(url);
+        let now = clock::now();
+        self.shared_sockets.closing.retain(|(_, until)| *until > now);
+        self.shared_sockets.closing.push((url.to_owned(), now.after(CLOSING_MAX)));
         self.link.send(Request::Drop { key: key(url) }, Vec::new());
     }
 

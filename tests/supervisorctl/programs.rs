@@ -103,3 +103,34 @@ fn the_sample_is_printed_and_the_real_supervisord_runs_with_it() {
     assert_eq!(ctl("shutdown").out, "Shut down\n");
     assert_eq!(finish(child).code, Some(0));
 }
+
+#[test]
+fn either_binary_is_the_small_programs_and_neither_is_the_other() {
+    let sandbox = Sandbox::new("names", Who::Ordinary);
+    let said = |binary: &std::path::Path, name: &str, words: &[&str]| -> Said {
+        let directory = format!("links-to-{}", binary.file_name().expect("a name").display());
+        sandbox.mkdir(&directory);
+        let mut command = sandbox.command(sandbox.linked(binary, &format!("{directory}/{name}")));
+        command.args(words).stdin(Stdio::null()).output().expect("it runs").into()
+    };
+    let (daemon, client) = (sandbox.daemon_binary(), sandbox.client_binary());
+    for binary in [&daemon, &client] {
+        let sample = said(binary, "echo_supervisord_conf", &[]);
+        assert!(sample.code == Some(0) && sample.out.contains("Sample supervisor config file"), "{sample:?}");
+        let usage = said(binary, "pidproxy", &[]);
+        assert!(usage.code == Some(1) && usage.out.contains("Usage: "), "{usage:?}");
+        assert_eq!(said(binary, "pidproxy", &["pid", "/bin/true"]).code, Some(0));
+    }
+    for (binary, name, other) in [
+        (&daemon, "supervisorctl", "visorctl"),
+        (&daemon, "visorctl", "visorctl"),
+        (&client, "supervisord", "visord"),
+        (&client, "visord", "visord"),
+    ] {
+        for words in [&[][..], &["status"]] {
+            let refused = said(binary, name, words);
+            assert_eq!(refused.code, Some(2), "{name}: {refused:?}");
+            assert!(refused.err.contains(&format!("link {name} to {other}")), "{refused:?}");
+        }
+    }
+}

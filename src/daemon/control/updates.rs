@@ -118,11 +118,11 @@ impl Reactor {
         let maker = Maker::of(&self.settings);
         // A call is told of a socket that cannot be opened, as at the start; for others that is a failed start.
         let tried = matches!(self.updates.last(), Some(Update { asker: Asker::Call(_), .. }))
-            .then(|| self.shared_sockets_open());
+            .then(|| self.shared_sockets_in_use());
         self.disk.run(Box::new(move || {
             let mut words = Vec::new();
             let log = |line: &str| words.push((Level::Info, line.to_owned()));
-            if let Some(Err(why)) = tried.map(|open| shared_sockets::try_new(&fresh, &open, log)) {
+            if let Some(Err(why)) = tried.map(|open| shared_sockets::try_others(&fresh, &open, log)) {
                 return Job::Targeted { serial, target: Err(why), words };
             }
             words.extend(maker.add(&mut fresh));
