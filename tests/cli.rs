@@ -3,6 +3,9 @@
 //! The thread speaks HTTP with the types of `visor::api`, so what is tested is what travels. Every verb times every
 //! state is rendered into `tests/golden/visorctl.txt`; `UPDATE=1 cargo test --test cli` writes it anew.
 
+#[allow(dead_code, reason = "shared with the end-to-end tests, which use more of it")]
+mod common;
+
 #[path = "cli/absence.rs"]
 mod absence;
 #[path = "cli/bench.rs"]
@@ -11,9 +14,6 @@ mod bench;
 mod logs;
 #[path = "cli/making.rs"]
 mod making;
-#[path = "common/need.rs"]
-#[allow(dead_code, reason = "not every test binary needs all of it")]
-mod need;
 #[path = "cli/server.rs"]
 mod server;
 #[path = "cli/shells.rs"]

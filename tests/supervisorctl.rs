@@ -13,8 +13,6 @@ mod ansible;
 mod places;
 #[path = "supervisorctl/programs.rs"]
 mod programs;
-#[path = "supervisorctl/pty.rs"]
-mod pty;
 #[path = "supervisorctl/same.rs"]
 mod same;
 #[path = "supervisorctl/streams.rs"]

@@ -12,7 +12,7 @@
 use crate::config::LoadRequest;
 use crate::config::search::{Search, search};
 use crate::model::Host;
-use crate::model::getopt::{Given, Shape, base_name, cut};
+use crate::model::getopt::{Given, Row, base_name, cut, row};
 use crate::model::spec::XdgRoots;
 use std::path::{Path, PathBuf};
 
@@ -31,27 +31,8 @@ enum Effect {
     Nothing,
 }
 
-/// An option: letter, long name (of a key: the key), what its value is called, what it does, and its line of help.
-struct Row {
-    short: Option<char>,
-    long: &'static str,
-    value: Option<&'static str>,
-    effect: Effect,
-    help: &'static str,
-}
-
-const fn row(
-    short: Option<char>,
-    long: &'static str,
-    value: Option<&'static str>,
-    effect: Effect,
-    help: &'static str,
-) -> Row {
-    Row { short, long, value, effect, help }
-}
-
 /// All options; `-?`, which has no long name, is an empty one.
-const ROWS: [Row; 22] = [
+const ROWS: [Row<Effect>; 22] = [
     row(Some('c'), "configuration", Some("FILENAME"), Effect::Configuration, "read FILENAME"),
     row(Some('n'), "nodaemon", None, Effect::Flag, "stay in the foreground"),
     row(Some('h'), "help", None, Effect::Help, "print this text and exit"),
@@ -121,8 +102,7 @@ impl Options {
 /// # Errors
 /// The text for the user, without `Error: `.
 pub fn parse(words: &[String]) -> Result<Options, String> {
-    let shapes =
-        ROWS.each_ref().map(|row| Shape { short: row.short, long: row.long, has_value: row.value.is_some() });
+    let shapes = ROWS.each_ref().map(Row::shape);
     let (given, rest) = cut(words, &shapes)?;
     if !rest.is_empty() {
         return Err(format!("positional arguments are not supported: {}", rest.join(" ")));
@@ -158,14 +138,7 @@ pub fn help(program: &str) -> String {
     let name = base_name(program);
     let mut text =
         format!("{name} -- run a set of applications as daemons.\n\nUsage: {name} [options]\n\nOptions:\n");
-    for row in &ROWS {
-        let short = row.short.map(|letter| format!("-{letter}"));
-        let long = (!row.long.is_empty()).then(|| format!("--{}", row.long));
-        let both: Vec<String> = short.into_iter().chain(long).collect();
-        let value = row.value.map(|value| format!(" {value}")).unwrap_or_default();
-        let column = format!("{}{value}", both.join("/"));
-        text.push_str(&format!("{column} -- {}\n", row.help));
-    }
+    text.extend(ROWS.iter().map(Row::line));
     text
 }
 

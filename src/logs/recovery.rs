@@ -199,19 +199,24 @@ fn nor_within_escape_sequences() -> Result<(), Error> {
     Ok(())
 }
 
-/// A prompt has no line end: it must not wait for one when nobody else writes to its log.
-#[test]
-fn the_beginning_of_a_line_is_written_when_the_log_is_its_own() -> Result<(), Error> {
-    let case = Case { chunks: vec![(StreamId(0), b"login: ".to_vec())], ..Case::new(0, false, false) };
-    let dir = tempfile::tempdir()?;
-    let mut world =
-        World { case: &case, dir: dir.path().to_path_buf(), pool: Pool::create()?, next_chunk: 0 };
+/// Returns the worker of a reactor that comes after one which read everything and wrote nothing of it.
+fn after_reading(case: &Case, dir: &Path) -> Result<Worker<()>, Error> {
+    let mut world = World { case, dir: dir.to_path_buf(), pool: Pool::create()?, next_chunk: 0 };
     let pool = Arc::new(Pool::adopt(world.pool.fd().try_clone_to_owned()?)?);
     drop(world.read(&pool));
     let pool = Arc::new(Pool::adopt(world.pool.fd().try_clone_to_owned()?)?);
     let shared: Arc<Shared<()>> = Arc::new(Shared::new(pool, Box::new(|| {})));
     let mut worker = Worker::new(shared);
     worker.replay();
+    Ok(worker)
+}
+
+/// A prompt has no line end: it must not wait for one when nobody else writes to its log.
+#[test]
+fn the_beginning_of_a_line_is_written_when_the_log_is_its_own() -> Result<(), Error> {
+    let case = Case { chunks: vec![(StreamId(0), b"login: ".to_vec())], ..Case::new(0, false, false) };
+    let dir = tempfile::tempdir()?;
+    let mut worker = after_reading(&case, dir.path())?;
     worker.before_sleep();
     let path = dir.path().join("0.log");
     assert!(!path.exists(), "somebody else may open the same log yet");
@@ -231,14 +236,7 @@ fn the_beginning_of_a_line_whose_stream_has_gone_is_written() -> Result<(), Erro
         let chunks = vec![(StreamId(0), b"last words".to_vec())];
         let case = Case { chunks, ..Case::new(0, false, true) };
         let dir = tempfile::tempdir()?;
-        let mut world =
-            World { case: &case, dir: dir.path().to_path_buf(), pool: Pool::create()?, next_chunk: 0 };
-        let pool = Arc::new(Pool::adopt(world.pool.fd().try_clone_to_owned()?)?);
-        drop(world.read(&pool));
-        let pool = Arc::new(Pool::adopt(world.pool.fd().try_clone_to_owned()?)?);
-        let shared: Arc<Shared<()>> = Arc::new(Shared::new(pool, Box::new(|| {})));
-        let mut worker = Worker::new(shared);
-        worker.replay();
+        let mut worker = after_reading(&case, dir.path())?;
         (0..openings).for_each(|sink| worker.open(SinkId(sink), case.spec(dir.path(), StreamId(1))));
         worker.set_all_open(&BTreeSet::from([StreamId(1)]));
         worker.before_sleep();

@@ -14,6 +14,50 @@ pub struct Shape {
     pub has_value: bool,
 }
 
+/// An option of a program, as the program's table has it: what it does is an `E`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row<E> {
+    /// The letter behind one dash.
+    pub short: Option<char>,
+    /// The name behind two dashes; empty where there is none.
+    pub long: &'static str,
+    /// What help calls its value, where it takes one.
+    pub value: Option<&'static str>,
+    /// What it does.
+    pub effect: E,
+    /// Its line of help.
+    pub help: &'static str,
+}
+
+/// Makes a row of a table of options.
+pub const fn row<E: Copy>(
+    short: Option<char>,
+    long: &'static str,
+    value: Option<&'static str>,
+    effect: E,
+    help: &'static str,
+) -> Row<E> {
+    Row { short, long, value, effect, help }
+}
+
+impl<E> Row<E> {
+    /// Returns how the option is written, for [`cut`].
+    #[must_use]
+    pub fn shape(&self) -> Shape {
+        Shape { short: self.short, long: self.long, has_value: self.value.is_some() }
+    }
+
+    /// Returns its line of help, `-c/--configuration FILENAME -- what it does`.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let short = self.short.map(|letter| format!("-{letter}"));
+        let long = (!self.long.is_empty()).then(|| format!("--{}", self.long));
+        let names: Vec<String> = short.into_iter().chain(long).collect();
+        let value = self.value.map(|value| format!(" {value}")).unwrap_or_default();
+        format!("{}{value} -- {}\n", names.join("/"), self.help)
+    }
+}
+
 /// An option that was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Given {

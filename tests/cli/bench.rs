@@ -6,10 +6,6 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
-
-/// How long a command may take that normally takes milliseconds.
-pub(crate) const LONG: Duration = Duration::from_secs(30);
 
 /// A directory that stands for `/`, a home and a runtime directory in it, and perhaps a daemon.
 pub(crate) struct Bench {
@@ -95,16 +91,4 @@ pub(crate) fn said(command: &mut Command) -> Said {
     let Output { status, stdout, stderr } = command.output().expect("visorctl runs");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
     Said { out: text(stdout), err: text(stderr), code: status.code().expect("no signal") }
-}
-
-/// Waits until `probe` finds something.
-pub(crate) fn until<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + LONG;
-    loop {
-        if let Some(found) = probe() {
-            return found;
-        }
-        assert!(Instant::now() < end, "waited in vain for {what}");
-        std::thread::park_timeout(Duration::from_millis(5));
-    }
 }

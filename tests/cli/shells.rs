@@ -1,9 +1,10 @@
 //! Completion in real shells: what a person types, with the Tab key, and what the daemon is asked then.
 
-use super::bench::{Bench, until};
-use super::need;
-use super::terminal::Session;
+use super::bench::Bench;
 use super::world::World;
+use crate::common::need;
+use crate::common::pty::Pty;
+use crate::common::wait::{self, LONG};
 use serde_json::json;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -49,13 +50,13 @@ fn daemon() -> Bench {
     bench
 }
 
-fn started(shell: &Shell, bench: &Bench) -> Option<Session> {
+fn started(shell: &Shell, bench: &Bench) -> Option<Pty> {
     // With the terminal as its own, or it has no line to edit.
     let mut command = bench.program(&need::tool("setsid")?, &["--ctty", "--wait"]);
     command.arg(need::tool(shell.name)?).args(shell.options);
     command.env("PATH", format!("{}:/usr/bin:/bin", bench.dir().join("bin").display()));
     command.env("HISTFILE", "/dev/null").env("XDG_CONFIG_HOME", bench.dir().join("home"));
-    let mut session = Session::start(&mut command);
+    let mut session = Pty::start(&mut command);
     let stubs = concat!(env!("CARGO_MANIFEST_DIR"), "/completions");
     session.type_in(&shell.setup.replace("DIR", stubs));
     session.wait_for("ready> ");
@@ -69,7 +70,8 @@ fn typed(shell: &Shell, line: &str, added: &str, end: &str) -> Option<String> {
     session.type_in(line);
     session.wait_for(added);
     session.type_in(&format!("{end}\r"));
-    let asked = until("a question", || bench.asked().iter().find(|ask| ask.starts_with("Post")).cloned());
+    let asked =
+        wait::until(LONG, "a question", || bench.asked().iter().find(|ask| ask.starts_with("Post")).cloned());
     session.type_in("exit\r");
     session.finish();
     Some(asked)

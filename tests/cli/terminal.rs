@@ -1,73 +1,14 @@
 //! On a terminal: colours, progress, Ctrl-C, and nothing raw of what others wrote.
 
-use super::bench::{Bench, LONG, until};
+use super::bench::Bench;
 use super::world::{World, process};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::pty::openpty;
+use crate::common::pty::Pty;
+use crate::common::wait::{self, LONG};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use std::fs::File;
-use std::io::{Read, Write};
-use std::os::fd::AsFd;
-use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::io::Read;
+use std::process::Stdio;
 use visor::model::State;
-
-/// A command on a terminal.
-pub(crate) struct Session {
-    child: Child,
-    terminal: File,
-    shown: Vec<u8>,
-}
-
-impl Session {
-    pub(crate) fn start(command: &mut Command) -> Session {
-        let pty = openpty(None, None).expect("a terminal");
-        let end = || Stdio::from(pty.slave.try_clone().expect("a descriptor"));
-        let child = command.env("TERM", "xterm").stdin(end()).stdout(end()).stderr(end()).spawn();
-        // The command itself holds the terminal open through its end.
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        Session { child: child.expect("visorctl runs"), terminal: File::from(pty.master), shown: Vec::new() }
-    }
-
-    /// Reads what comes; false at the end.
-    fn read(&mut self) -> bool {
-        let mut fds = [PollFd::new(self.terminal.as_fd(), PollFlags::POLLIN)];
-        let limit = PollTimeout::try_from(LONG).expect("a time");
-        assert!(poll(&mut fds, limit).is_ok_and(|count| count > 0), "nothing came: {}", self.text());
-        let mut buffer = [0; 4096];
-        match self.terminal.read(&mut buffer) {
-            Ok(count @ 1..) => {
-                self.shown.extend_from_slice(&buffer[..count]);
-                true
-            }
-            _ => false,
-        }
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.shown).into_owned()
-    }
-
-    /// Types.
-    pub(crate) fn type_in(&mut self, text: &str) {
-        self.terminal.write_all(text.as_bytes()).expect("the terminal takes it");
-    }
-
-    pub(crate) fn wait_for(&mut self, text: &str) {
-        let since = Instant::now();
-        while !self.text().contains(text) {
-            assert!(self.read() && since.elapsed() < LONG, "{text:?} did not come: {:?}", self.text());
-        }
-    }
-
-    /// Reads to the end; returns what was shown and the exit code.
-    pub(crate) fn finish(mut self) -> (String, Option<i32>) {
-        while self.read() {}
-        let status = until("the end", || self.child.try_wait().expect("a status"));
-        (self.text(), status.code())
-    }
-}
 
 /// What no terminal may get: clear the screen, set the clipboard, write over, reorder.
 const HOSTILE: &[u8] =
@@ -113,7 +54,7 @@ fn nothing_that_others_wrote_reaches_a_terminal_raw() {
         &["start", "\x1b[2Jnobody"],
         &["avail"],
     ] {
-        let (text, _) = Session::start(&mut bench.command(words)).finish();
+        let (text, _) = Pty::start(&mut bench.command(words)).finish();
         assert!(has_nothing_raw(&text) && !text.is_empty(), "{words:?}: {text:?}");
     }
     let file = bench.dir().join("a\x1b[2J\u{202e}\u{9b}31m.conf");
@@ -123,17 +64,17 @@ fn nothing_that_others_wrote_reaches_a_terminal_raw() {
     {
         std::fs::write(&file, text).expect("our own file");
         for option in ["--strict", "--json", "--dump"] {
-            let (text, _) = Session::start(&mut bench.command(&["check", option, name])).finish();
+            let (text, _) = Pty::start(&mut bench.command(&["check", option, name])).finish();
             assert!(has_nothing_raw(&text) && text.contains("2J"), "check {option}: {text:?}");
         }
-        let (text, _) = Session::start(&mut bench.command(&["check", name])).finish();
+        let (text, _) = Pty::start(&mut bench.command(&["check", name])).finish();
         assert!(has_nothing_raw(&text) && text.contains("2J"), "check: {text:?}");
     }
     for words in [&["tail", "-f", "stopped"][..], &["logs", "-f", "stopped"]] {
-        let mut session = Session::start(&mut bench.command(words));
-        session.wait_for("\\xff");
+        let mut session = Pty::start(&mut bench.command(words));
+        let begin = session.wait_for("\\xff");
         session.child.kill().expect("it still follows");
-        let (text, _) = session.finish();
+        let text = begin + &session.finish().0;
         assert!(has_nothing_raw(&text) && text.contains("\x1b[31mred"), "{words:?}: {text:?}");
     }
 }
@@ -141,21 +82,16 @@ fn nothing_that_others_wrote_reaches_a_terminal_raw() {
 #[test]
 fn states_have_colours_unless_they_are_not_wanted() {
     let bench = Bench::with(World::of_states());
-    let (text, code) = Session::start(&mut bench.command(&["status"])).finish();
+    let (text, code) = Pty::start(&mut bench.command(&["status"])).finish();
     assert!(
         text.contains("\x1b[32mRUNNING\x1b[0m   pid 42") && text.contains("\x1b[31mFATAL\x1b[0m"),
         "{text:?}"
     );
     assert_eq!(code, Some(3));
-    for (name, value) in [("NO_COLOR", "1"), ("TERM", "dumb")] {
+    for (kind, no_color) in [("xterm", "1"), ("dumb", "")] {
         let mut command = bench.command(&["status"]);
-        let pty = openpty(None, None).expect("a terminal");
-        let child = command.env(name, value).stdout(Stdio::from(pty.slave)).stderr(Stdio::null()).spawn();
-        command.stdout(Stdio::null());
-        let child = child.expect("visorctl runs");
-        let session = Session { child, terminal: File::from(pty.master), shown: Vec::new() };
-        let (text, _) = session.finish();
-        assert!(text.contains("RUNNING") && !text.contains('\x1b'), "{name}: {text:?}");
+        let (text, _) = Pty::start_as(kind, command.env("NO_COLOR", no_color)).finish();
+        assert!(text.contains("RUNNING") && !text.contains('\x1b'), "{kind}: {text:?}");
     }
     assert!(!bench.run(&["status"]).out.contains('\x1b'));
 }
@@ -163,7 +99,7 @@ fn states_have_colours_unless_they_are_not_wanted() {
 #[test]
 fn nothing_typed_shows_the_status_and_a_hint() {
     let bench = Bench::with(World::of_states());
-    let (text, _) = Session::start(&mut bench.command(&[])).finish();
+    let (text, _) = Pty::start(&mut bench.command(&[])).finish();
     assert!(
         text.contains("RUNNING") && text.ends_with("(visorctl help shows what else there is)\r\n"),
         "{text:?}"
@@ -175,7 +111,7 @@ fn a_command_that_waits_shows_it_and_ctrl_c_cancels_nothing() {
     let mut world = World::of_states();
     world.silent = vec!["/v1/start"];
     let bench = Bench::with(world);
-    let mut session = Session::start(&mut bench.command(&["start", "stopped"]));
+    let mut session = Pty::start(&mut bench.command(&["start", "stopped"]));
     session.wait_for("\r\x1b[Kstart stopped: waiting, 1 s; Ctrl-C leaves it going on in the background");
     let pid = i32::try_from(session.child.id()).expect("a pid");
     kill(Pid::from_raw(pid), Signal::SIGINT).expect("it waits");
@@ -197,7 +133,7 @@ fn no_progress_is_shown_where_no_terminal_is() {
         .stderr(Stdio::piped())
         .spawn()
         .expect("visorctl runs");
-    until("the question", || (!bench.asked().is_empty()).then_some(()));
+    wait::until(LONG, "the question", || (!bench.asked().is_empty()).then_some(()));
     let pid = i32::try_from(child.id()).expect("a pid");
     kill(Pid::from_raw(pid), Signal::SIGINT).expect("it waits");
     let mut error = String::new();
@@ -211,7 +147,7 @@ fn remarks_are_for_people() {
     let mut backoff = process(State::Backoff);
     backoff.left_overs = 2;
     let bench = Bench::with(World { processes: vec![backoff], ..World::of_states() });
-    let (text, _) = Session::start(&mut bench.command(&["status"])).finish();
+    let (text, _) = Pty::start(&mut bench.command(&["status"])).finish();
     assert!(text.contains(", next attempt in 2 s, 2 processes left"), "{text:?}");
     assert!(!bench.run(&["status"]).out.contains("next attempt"));
 }

@@ -14,6 +14,8 @@ pub(crate) mod counter;
 pub(crate) mod daemon;
 pub(crate) mod need;
 pub(crate) mod proc;
+#[allow(dead_code, reason = "not every test binary has clients on terminals")]
+pub(crate) mod pty;
 pub(crate) mod recorder;
 pub(crate) mod sandbox;
 pub(crate) mod wait;

@@ -1,8 +1,8 @@
 //! The shell on a terminal: editing, completion, history, questions, Ctrl-C, and nothing raw of what others wrote.
 
-use super::pty::Pty;
 use super::upstream::Upstream;
 use crate::common::need;
+use crate::common::pty::Pty;
 
 const PROGRAMS: &str = "
 [program:cat]

@@ -2,7 +2,7 @@
 //!
 //! Example: `-c FILE tail -100 web` is a configuration and three words, which are joined and read as one line.
 
-use crate::model::getopt::{Given, Shape, base_name, cut};
+use crate::model::getopt::{Given, Row, base_name, cut, row};
 use std::path::PathBuf;
 
 /// What an option sets.
@@ -17,60 +17,41 @@ enum Effect {
     History,
 }
 
-/// An option: letter, long name, what its value is called, what it sets, and its line of help.
-struct Row {
-    short: char,
-    long: &'static str,
-    value: Option<&'static str>,
-    effect: Effect,
-    help: &'static str,
-}
-
-const fn row(
-    short: char,
-    long: &'static str,
-    value: Option<&'static str>,
-    effect: Effect,
-    help: &'static str,
-) -> Row {
-    Row { short, long, value, effect, help }
-}
-
 /// All options; `-?`, which has no long name, is an empty one.
-const ROWS: [Row; 8] = [
+const ROWS: [Row<Effect>; 8] = [
     row(
-        'c',
+        Some('c'),
         "configuration",
         Some("FILENAME"),
         Effect::Configuration,
         "read FILENAME instead of searching for one",
     ),
-    row('h', "help", None, Effect::Help, "print this text and exit"),
-    row('?', "", None, Effect::Help, "print this text and exit"),
+    row(Some('h'), "help", None, Effect::Help, "print this text and exit"),
+    row(Some('?'), "", None, Effect::Help, "print this text and exit"),
     row(
-        'i',
+        Some('i'),
         "interactive",
         None,
         Effect::Interactive,
         "start an interactive shell; with an action: ask before it ends the daemon",
     ),
     row(
-        's',
+        Some('s'),
         "serverurl",
         Some("URL"),
         Effect::ServerUrl,
         "where supervisord is reached: unix:///PATH or http://HOST:PORT",
     ),
-    row('u', "username", Some("NAME"), Effect::Username, "name to give to supervisord"),
+    row(Some('u'), "username", Some("NAME"), Effect::Username, "name to give to supervisord"),
     row(
-        'p',
+        Some('p'),
         "password",
         Some("WORD"),
         Effect::Password,
         "password to give to supervisord; other users can see it here",
     ),
     row(
-        'r',
+        Some('r'),
         "history_file",
         Some("FILENAME"),
         Effect::History,
@@ -104,11 +85,7 @@ pub(super) struct Options {
 /// # Errors
 /// The text for the user, without `Error: `.
 pub(super) fn parse(words: &[String]) -> Result<Options, String> {
-    let shapes = ROWS.each_ref().map(|row| Shape {
-        short: Some(row.short),
-        long: row.long,
-        has_value: row.value.is_some(),
-    });
+    let shapes = ROWS.each_ref().map(Row::shape);
     let (given, rest) = cut(words, &shapes)?;
     let mut options = Options { words: rest.to_vec(), ..Options::default() };
     let mut seen = Vec::new();
@@ -150,11 +127,7 @@ pub(super) fn help(program: &str) -> String {
         "{name} -- control applications that supervisord runs.\n\n\
          Usage: {name} [options] [action [arguments]]\n\nOptions:\n"
     );
-    for row in &ROWS {
-        let long = if row.long.is_empty() { String::new() } else { format!("/--{}", row.long) };
-        let value = row.value.map(|value| format!(" {value}")).unwrap_or_default();
-        text.push_str(&format!("-{}{long}{value} -- {}\n", row.short, row.help));
-    }
+    text.extend(ROWS.iter().map(Row::line));
     text.push_str("\nWithout an action a shell is started; the action \"help\" lists all of them.\n\n");
     text
 }

@@ -1,6 +1,6 @@
 //! A client on a terminal: what it shows, and fingers for it.
 
-use crate::common::wait::{self, LONG};
+use super::wait::{self, LONG};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::{Winsize, openpty};
 use std::fs::File;
@@ -20,11 +20,16 @@ pub(crate) struct Pty {
 }
 
 impl Pty {
-    /// Starts a command.
+    /// Starts a command on a terminal that knows colours.
     pub(crate) fn start(command: &mut Command) -> Pty {
+        Pty::start_as("xterm", command)
+    }
+
+    /// Starts a command on a terminal of a certain kind.
+    pub(crate) fn start_as(kind: &str, command: &mut Command) -> Pty {
         let pty = openpty(Some(&SIZE), None).expect("a terminal");
         let end = || Stdio::from(pty.slave.try_clone().expect("a descriptor"));
-        let child = command.env("TERM", "xterm").stdin(end()).stdout(end()).stderr(end()).spawn();
+        let child = command.env("TERM", kind).stdin(end()).stdout(end()).stderr(end()).spawn();
         // The command itself holds the terminal open through its end.
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         Pty { child: child.expect("a client"), terminal: File::from(pty.master), shown: Vec::new() }
@@ -35,13 +40,13 @@ impl Pty {
         self.terminal.write_all(text.as_bytes()).expect("the terminal takes it");
     }
 
-    /// Waits for a text behind what was waited for before.
-    pub(crate) fn wait_for(&mut self, text: &str) {
+    /// Waits for a text behind what was waited for before; returns what was shown up to its end.
+    pub(crate) fn wait_for(&mut self, text: &str) -> String {
         let since = Instant::now();
         loop {
             if let Some(at) = memchr::memmem::find(&self.shown, text.as_bytes()) {
-                self.shown.drain(..at + text.len());
-                return;
+                let shown: Vec<u8> = self.shown.drain(..at + text.len()).collect();
+                return String::from_utf8_lossy(&shown).into_owned();
             }
             assert!(self.read() && since.elapsed() < LONG, "{text:?} did not come: {:?}", self.text());
         }
