@@ -10,6 +10,8 @@ mod common;
 mod absence;
 #[path = "cli/bench.rs"]
 mod bench;
+#[path = "cli/editing.rs"]
+mod editing;
 #[path = "cli/logs.rs"]
 mod logs;
 #[path = "cli/making.rs"]

@@ -43,6 +43,7 @@ verbs! {
     Logs logs,
     Why why,
     New new,
+    Edit edit,
     Check check,
     Reread reread,
     Update update,

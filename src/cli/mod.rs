@@ -20,12 +20,14 @@ mod own_config;
 pub mod pidproxy;
 mod problem;
 mod program_file;
+mod replace;
 mod report;
 mod session;
 pub mod supervisorctl;
 mod survival;
 mod table;
 mod waiting;
+mod whereabouts;
 
 pub use args::main;
 pub use problem::{Outcome, Problem};

@@ -34,9 +34,13 @@ impl Bench {
 
     /// A machine with a daemon.
     pub(crate) fn with(world: World) -> Bench {
-        let mut bench = Bench::empty();
-        bench.server = Some(Server::start(&bench.socket(), world));
-        bench
+        Bench::empty().serving(world)
+    }
+
+    /// The same machine with a daemon.
+    pub(crate) fn serving(mut self, world: World) -> Bench {
+        self.server = Some(Server::start(&self.socket(), world));
+        self
     }
 
     pub(crate) fn dir(&self) -> &Path {

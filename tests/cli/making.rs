@@ -25,10 +25,7 @@ fn a_program_is_written_started_and_told_about() {
         bench.run(&["new", "web", "--env", "A=b c", "--", "sh", "-c", "sleep 1; echo 100%"]);
     assert_eq!((err.as_str(), code), ("", 0), "{out}");
     let lines: Vec<&str> = out.lines().collect();
-    assert_eq!(
-        lines[0],
-        "wrote ~/.config/visor/conf.d/web.conf (change what you like, then: visorctl update)"
-    );
+    assert_eq!(lines[0], "wrote ~/.config/visor/conf.d/web.conf (change it: visorctl edit web)");
     assert_eq!(lines[1], format!("web{}RUNNING   pid 42, uptime 0:00:02", " ".repeat(30)));
     assert_eq!(lines[2], "  web | listening");
     assert!(lines[3].starts_with("logout: ") && lines[3].contains(". reboot: "), "{out}");
@@ -80,7 +77,7 @@ fn a_program_that_is_there_stays_as_it_is() {
     assert_eq!(said.code, 1);
     assert_eq!(
         said.err,
-        "error: ~/.config/visor/conf.d/web.conf is there already (change it, then: visorctl update)\n"
+        "error: ~/.config/visor/conf.d/web.conf is there already (change it: visorctl edit web)\n"
     );
     assert!(bench.asked().is_empty());
 }

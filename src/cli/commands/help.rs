@@ -14,6 +14,7 @@ pub const GROUPS: [(&str, &[(&str, &str)]); 5] = [
             ("logs", "show what programs wrote, and follow it (-f)"),
             ("why", "tell why a program is where it is, and what to do"),
             ("new", "make a program from a command"),
+            ("edit", "change a program's file, checked before it counts"),
         ],
     ),
     (

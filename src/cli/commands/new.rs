@@ -4,6 +4,7 @@
 use crate::api::v1::{GroupResults, Groups, ResultStatus, Results, StatusReply, Until, WaitRequest, path};
 use crate::cli::program_file::{self, Draft};
 use crate::cli::waiting::{self, Question};
+use crate::cli::whereabouts::short;
 use crate::cli::{Outcome, Problem, Session, exit, merge, own_config, survival, table};
 use crate::client::http::parse;
 use crate::client::{Connection, launch};
@@ -64,7 +65,7 @@ pub fn run(args: &Args, session: &Session) -> Outcome {
     }
     let ambient = Ambient::real();
     let file = write_file(args, &ambient)?;
-    session.screen.data(&format!("wrote {} (change what you like, then: visorctl update)", short(&file)));
+    session.screen.data(&format!("wrote {} (change it: visorctl edit {})", short(&file), args.name));
     if args.no_start {
         return Ok(exit::OK);
     }
@@ -96,7 +97,7 @@ fn write_file(args: &Args, ambient: &Ambient) -> Result<PathBuf, Problem> {
     create(&folder, &file, &text).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => Problem::new(
             exit::REFUSED,
-            format!("error: {} is there already (change it, then: visorctl update)", short(&file)),
+            format!("error: {} is there already (change it: visorctl edit {})", short(&file), args.name),
         ),
         _ => Problem::new(exit::REFUSED, format!("error: cannot write {}: {error}", file.display())),
     })?;
@@ -232,13 +233,6 @@ fn show(session: &Session, connection: &mut Connection, name: &str) -> Result<()
     voice.flush(&mut out);
     session.screen.ready(&out);
     Ok(())
-}
-
-/// Returns a path as people write it, with `~` for their home.
-fn short(path: &Path) -> String {
-    let home = std::env::var_os("HOME").map(PathBuf::from);
-    let below = home.and_then(|home| path.strip_prefix(home).ok().map(Path::to_path_buf));
-    below.map_or_else(|| path.display().to_string(), |rest| format!("~/{}", rest.display()))
 }
 
 #[cfg(test)]

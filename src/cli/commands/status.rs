@@ -46,7 +46,7 @@ pub fn bare(session: &Session) -> Outcome {
 }
 
 /// Returns what to ask for; a list for people needs little of each process.
-pub(super) fn target(names: &[String], full: bool) -> String {
+pub(in crate::cli) fn target(names: &[String], full: bool) -> String {
     let mut target = v1::path::STATUS.to_owned();
     let mut separator = '?';
     let mut add = |name: &str, value: &str| {
