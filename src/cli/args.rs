@@ -50,6 +50,7 @@ verbs! {
     Add add,
     Remove remove,
     Avail avail,
+    Delete delete,
     Reload reload,
     Tail tail,
     Pid pid,

@@ -26,6 +26,7 @@ mod session;
 pub mod supervisorctl;
 mod survival;
 mod table;
+mod trash;
 mod waiting;
 mod whereabouts;
 

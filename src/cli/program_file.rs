@@ -9,6 +9,14 @@ use std::path::Path;
 /// Longest name of a program in bytes: it becomes part of file names and lines.
 pub(super) const NAME_BYTES_MAX: usize = 64;
 
+/// How the files begin that are ours to take away again: what `new` and `import` write.
+const MARKS: [&str; 2] = ["; Made by visorctl new", "; Made by visorctl import"];
+
+/// Whether a file was written by us; whoever changed its first line has made it theirs.
+pub(super) fn is_ours(text: &[u8]) -> bool {
+    MARKS.iter().any(|mark| text.starts_with(mark.as_bytes()))
+}
+
 /// A program to be.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Draft<'a> {
@@ -31,7 +39,8 @@ pub(super) fn text(draft: &Draft<'_>) -> Result<String, String> {
     let words: Vec<String> = draft.words.iter().map(|word| quoted(word)).collect::<Result<_, _>>()?;
     let directory = draft.directory.to_str().ok_or("the directory's name is not UTF-8")?;
     let mut text = format!(
-        "; Made by visorctl new. Change what you like, then: visorctl update\n[program:{}]\ncommand={}\ndirectory={}\n",
+        "{}. Change what you like, then: visorctl update\n[program:{}]\ncommand={}\ndirectory={}\n",
+        MARKS[0],
         draft.name,
         words.join(" "),
         bare(directory).map_err(|why| format!("the directory {directory} cannot be written down: {why}"))?,
@@ -176,6 +185,7 @@ directory=/
 environment=PATH=\"/a:/b\"
 ";
         assert_eq!(text(&draft(&words, &environment)).as_deref(), Ok(expected));
+        assert!(is_ours(expected.as_bytes()) && !is_ours(b"[program:web]\n") && !is_ours(b""));
     }
 
     #[test]

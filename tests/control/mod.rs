@@ -2,6 +2,7 @@
 
 mod account;
 mod descriptors;
+mod first_minute;
 mod hostile;
 mod race;
 mod raw;

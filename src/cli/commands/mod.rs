@@ -6,6 +6,7 @@ pub mod check;
 pub mod clear;
 pub mod completions;
 pub mod daemon;
+pub mod delete;
 pub mod edit;
 pub mod help;
 pub mod logs;

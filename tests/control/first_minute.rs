@@ -1,0 +1,82 @@
+//! From a command to a program and back: what people do with `visorctl` in their first minutes, with a real daemon.
+
+use super::account::Account;
+use crate::common::proc;
+use crate::common::wait::{self, LONG};
+use std::fs;
+
+const CONF_D: &str = ".config/visor/conf.d";
+
+#[test]
+fn a_program_that_is_deleted_is_stopped_and_comes_back_by_undo() {
+    let account = Account::new("delete");
+    account.start();
+    account.ok(&["new", "web", "--", "sleep", "1000"]);
+    let pid = account.running("web");
+    let file = account.sandbox.path(&format!("{CONF_D}/web.conf"));
+    let text = fs::read_to_string(&file).expect("the file");
+    let out = account.ok(&["delete", "web"]);
+    let expected =
+        "stopped web; deleted ~/.config/visor/conf.d/web.conf (bring it back: visorctl delete --undo web)\n";
+    assert_eq!(out, expected);
+    assert!(!file.exists() && !proc::alive(pid));
+    assert_eq!(account.told(&["status", "web"]).0, 4);
+    let (code, _, err) = account.told(&["delete", "web"]);
+    assert_eq!((code, err.as_str()), (4, "error: there is no program web (visorctl avail lists)\n"));
+    assert_eq!(account.ok(&["delete", "--undo"]), "~/.config/visor/conf.d/web.conf is back\n");
+    assert_eq!(fs::read_to_string(&file).expect("the file"), text);
+    account.running("web");
+    let (code, _, err) = account.told(&["delete", "--undo"]);
+    assert_eq!((code, err.as_str()), (4, "error: nothing was deleted here\n"));
+    account.shutdown();
+}
+
+#[test]
+fn only_what_visorctl_wrote_and_nothing_else_needs_is_deleted() {
+    let account = Account::new("delete-not");
+    account.start();
+    for name in ["one", "two", "three"] {
+        account.ok(&["new", name, "--no-start", "--", "sleep", "1000"]);
+    }
+    account.program("mine", "command=sleep 1000");
+    account.file("pool", "[group:pool]\nprograms=one\n");
+    let two = account.sandbox.path(&format!("{CONF_D}/two.conf"));
+    let more = fs::read_to_string(&two).expect("the file") + "[program:also]\ncommand=sleep 1000\n";
+    fs::write(&two, more).expect("our own file");
+    account.ok(&["update"]);
+    for (name, why) in [
+        ("mine", "mine.conf was not made by visorctl new or import: remove [program:mine] by hand"),
+        ("two", "two.conf has [program:also] too: remove [program:two] by hand"),
+        ("pool:one", "remove [program:pool:one] by hand"),
+    ] {
+        let (code, out, err) = account.told(&["delete", name]);
+        assert_eq!((code, out.as_str()), (1, ""), "{name}: {err}");
+        assert!(err.contains(why), "{name}: {err}");
+    }
+    account.running("mine");
+    account.running("two");
+    account.running("pool:one");
+    // A mistake in another file keeps nobody from taking a program away.
+    account.file("bad", "[program:bad]\n");
+    account.ok(&["delete", "three"]);
+    wait::until(LONG, "three to go", || (account.told(&["status", "three"]).0 == 4).then_some(()));
+    fs::remove_file(account.sandbox.path(&format!("{CONF_D}/bad.conf"))).expect("our own file");
+    account.ok(&["delete", "--undo", "three"]);
+    account.running("three");
+    account.shutdown();
+}
+
+#[test]
+fn without_a_daemon_only_the_file_goes_and_comes() {
+    let account = Account::new("delete-file");
+    account.ok(&["new", "web", "--no-start", "--", "sleep", "1000"]);
+    account.file("pool", "[group:pool]\nprograms=web\n");
+    let (code, _, err) = account.told(&["delete", "web"]);
+    assert!(code == 1 && err.contains("something else needs web: "), "{err}");
+    account.remove_file("pool");
+    account.ok(&["delete", "web"]);
+    account.ok(&["new", "web", "--no-start", "--", "cat"]);
+    let (code, _, err) = account.told(&["delete", "--undo", "web"]);
+    assert_eq!((code, err.as_str()), (1, "error: web is there again in ~/.config/visor/conf.d/web.conf\n"));
+    assert!(account.daemons().is_empty());
+}
