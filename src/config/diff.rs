@@ -173,7 +173,7 @@ fn by_key(process: &ProcessSpec) -> Map<String, Value> {
         user.text.clear();
     }
     let Ok(Value::Object(mut fields)) = serde_json::to_value(&process) else { return Map::new() };
-    for own in ["place", "name", "group", "refused"] {
+    for own in ["place", "name", "group", "refused", "environment_shared"] {
         fields.remove(own);
     }
     for channel in ["stdout", "stderr"] {
@@ -243,6 +243,11 @@ mod tests {
             ("stderr_events_enabled=1", "", "stderr_events_enabled", Live),
             ("stdout_syslog=1", "", "stdout_syslog", Live),
             ("environment=A=1", "environment=A=2", "environment", Restart),
+            ("env_file=/a", "env_file=-/a", "env_file", Restart),
+            ("env_pass=A", "env_pass=A*", "env_pass", Restart),
+            ("", "env_unset=A", "env_unset", Restart),
+            ("env_clear=no", "env_clear=yes", "env_clear", Restart),
+            ("", "env_login=no", "env_login", Restart),
             ("user=7", "user=8", "user", Restart),
             ("restart_delay=1s", "restart_delay=2s", "restart_delay", Live),
             ("", "type=oneshot", "type", Restart),

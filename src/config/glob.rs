@@ -73,6 +73,13 @@ fn exists(path: &Path, host: &dyn Host) -> bool {
     host.list(parent).is_ok_and(|names| names.iter().any(|known| known == name))
 }
 
+/// Whether a whole name that is no file's matches `pattern`; a dot at its beginning is a letter like any other.
+#[must_use]
+pub fn is_match(pattern: &str, name: &str) -> bool {
+    let letters = |text: &str| text.chars().collect::<Vec<_>>();
+    if has_magic(pattern) { matches(&letters(pattern), &letters(name)) } else { pattern == name }
+}
+
 /// Whether `name` matches `pattern` (Python's `fnmatch`): the last star is tried longer and longer.
 fn matches(pattern: &[char], name: &[char]) -> bool {
     let (mut at, mut read) = (0, 0);

@@ -19,6 +19,7 @@ pub mod diagnostic;
 pub mod diff;
 pub mod document;
 pub mod dump;
+pub mod env_file;
 pub mod environment;
 pub mod expand;
 mod format;

@@ -266,6 +266,8 @@ pub enum SpawnError {
         /// `ENOSYS`.
         errno: String,
     },
+    /// Its environment cannot be put together; says why.
+    Environment(String),
     /// The configuration has a key that we must obey and cannot: nobody runs unprotected by surprise.
     Refused(String),
 }
@@ -289,6 +291,7 @@ impl SpawnError {
                 | SpawnError::IsDirectory(_)
                 | SpawnError::NotExecutable(_)
                 | SpawnError::NoPermission(_)
+                | SpawnError::Environment(_)
         )
     }
 }
@@ -311,7 +314,7 @@ impl fmt::Display for SpawnError {
                 write!(f, "Too many processes in process table to spawn '{name}'")
             }
             SpawnError::Fork { name, errno } => write!(f, "unknown error during fork for '{name}': {errno}"),
-            SpawnError::Refused(why) => f.write_str(why),
+            SpawnError::Environment(why) | SpawnError::Refused(why) => f.write_str(why),
         }
     }
 }

@@ -17,7 +17,7 @@ use std::io;
 
 /// What is in force, as the state file keeps it. Written from borrowed parts, read as owned ones.
 #[derive(serde::Serialize, serde::Deserialize)]
-pub(super) struct Activated<S, F> {
+pub(super) struct Activated<S, F, L> {
     /// The settings, without their fleet.
     pub(super) settings: S,
     /// What is supervised.
@@ -32,8 +32,10 @@ pub(super) struct Activated<S, F> {
     pub(super) echo: bool,
     /// Which daemon this is: a path that leads elsewhere by now does not make another one of it.
     pub(super) identity: Identity,
-    /// The environment of a login, where programs get that instead of our own.
-    pub(super) login: Option<Environment>,
+    /// What a login gives, where somebody needed it.
+    pub(super) login: Option<L>,
+    /// Whether programs get that instead of our own environment where they do not say.
+    pub(super) is_login: bool,
 }
 
 impl Reactor {
@@ -49,7 +51,7 @@ impl Reactor {
         let text = self.describe(&fleet, Plan::fresh(&fleet, before))?;
         drop(fleet);
         memory::trim();
-        let activated: Activated<Settings, FleetSpec> = serde_json::from_slice(&text)?;
+        let activated: Activated<Settings, FleetSpec, Environment> = serde_json::from_slice(&text)?;
         self.core = match before {
             Some(header) => Core::new_after(activated.fleet, header),
             None => Core::new(activated.fleet),
@@ -95,7 +97,8 @@ impl Reactor {
             limits: self.common.limits.iter().map(limit).collect(),
             echo: self.echo,
             identity: self.identity.clone(),
-            login: self.common.is_login.then(|| self.common.environment.clone()),
+            login: self.common.login.get(),
+            is_login: self.common.is_login,
         };
         Ok(serde_json::to_vec(&activated)?)
     }

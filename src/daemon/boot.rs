@@ -37,7 +37,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Key under which the keeper holds the state file.
 pub(super) const HELD_STATE: u64 = 1;
@@ -128,8 +128,10 @@ fn first(mut link: Link, keeper: Pid, handed: &HandOver) -> Result<Box<Reactor>,
     // Before anything is opened or removed: whoever has the locks is the daemon.
     let claim = early.map_or_else(|| take_claim(&as_whom()), Ok)?;
     let login_words = login.words;
-    let login = login.is_login.then_some(login.variables);
-    let mut reactor = assemble(link, keeper, Parts { settings, options, limits, pool, echo, login })?;
+    let is_login = login.is_login;
+    let login = is_login.then_some(login.variables);
+    let mut reactor =
+        assemble(link, keeper, Parts { settings, options, limits, pool, echo, login, is_login })?;
     wait_for_main_log(&mut reactor)?;
     login_words.iter().for_each(|words| reactor.log(Level::Warn, words));
     reactor.log_findings(&loaded);
@@ -332,8 +334,9 @@ pub(super) struct Parts {
     pub(super) limits: Limits,
     pub(super) pool: Pool,
     pub(super) echo: bool,
-    /// The environment of programs, where that is a login's.
+    /// The environment of a login, where it is known, and whether programs get that where they do not say.
     pub(super) login: Option<Environment>,
+    pub(super) is_login: bool,
 }
 
 /// Puts a reactor together around a connection to the keeper; nothing is supervised yet.
@@ -359,7 +362,7 @@ pub(super) fn assemble(link: Link, keeper: Pid, parts: Parts) -> Result<Box<Reac
         strays: Strays::default(),
         keeper,
         core: Core::default(),
-        common: common(keeper, daemon, parts.limits, parts.login),
+        common: Common { is_login: parts.is_login, ..common(keeper, daemon, parts.limits, parts.login) },
         settings: parts.settings,
         options: parts.options,
         store: None,
@@ -407,8 +410,10 @@ pub(super) fn assemble(link: Link, keeper: Pid, parts: Parts) -> Result<Box<Reac
 
 fn common(keeper: Pid, daemon: &DaemonSpec, limits: Limits, login: Option<Environment>) -> Common {
     Common {
-        is_login: login.is_some(),
-        environment: login.unwrap_or_else(|| std::env::vars_os().collect()),
+        own: Arc::new(login_env::own()),
+        is_login: false,
+        is_login_kept: login.is_some(),
+        login: Arc::new(login.map_or_else(OnceLock::new, OnceLock::from)),
         server_url: daemon.serverurl.clone(),
         token: format!("{keeper}.{:x}", clock::since_boot_ns()),
         limits,

@@ -3,12 +3,18 @@
 //! Runs in the disk worker, because a look-up may hang as any file access may. Decides nothing: what is wrong
 //! is told as a [`SpawnError`] in supervisord's words (supervisor 4.3 `process.get_execv_args`).
 
+use super::environ::{self, Layers, OfFile};
+use super::image::Environment;
+use super::login_env;
 use crate::core::SpawnError;
 use crate::model::python::str_repr;
-use std::ffi::{CString, OsStr};
+use crate::model::spec::ProcessSpec;
+use crate::sys::ambient::Ambient;
+use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 /// Searched when neither the program's environment nor the daemon's has a PATH (supervisor 4.3 `get_path`).
 const PATH_DEFAULT: &str = "/bin:/usr/bin:/usr/local/bin";
@@ -20,42 +26,54 @@ pub(super) struct Command {
     pub(super) path: CString,
     /// Its words as written.
     pub(super) argv: Vec<CString>,
+    /// What the files of its `env_file=` say.
+    pub(super) of_files: Vec<OfFile>,
 }
 
-/// Where to look.
+/// What is needed to find a program's command: its specification, and what its environment is made of.
 #[derive(Clone, Debug)]
 pub(super) struct Lookup {
-    /// The command line, expanded.
-    pub(super) command: String,
-    /// PATH of the program's environment, or of the daemon's.
-    pub(super) search: Option<String>,
-    /// The program's working directory: a relative command is executed from there.
-    pub(super) directory: Option<PathBuf>,
+    /// Command line, working directory, which a relative command is executed from, and files of variables.
+    pub(super) spec: Arc<ProcessSpec>,
+    /// What visord was started with.
+    pub(super) own: Arc<Environment>,
+    /// What a login gives, where the program begins with that: found out by the first who needs it.
+    pub(super) login: Option<Arc<OnceLock<Environment>>>,
 }
 
 impl Lookup {
     /// Splits the command line and finds its file.
     pub(super) fn run(&self) -> Result<Command, SpawnError> {
-        let words = split(&self.command)
-            .map_err(|why| SpawnError::CannotParse { command: str_repr(&self.command), why: why.into() })?;
+        let command = &self.spec.command;
+        let words = split(command)
+            .map_err(|why| SpawnError::CannotParse { command: str_repr(command), why: why.into() })?;
         let Some(name) = words.first() else { return Err(SpawnError::Empty) };
-        let path = self.find(name)?;
+        let of_files = environ::read_files(&self.spec.env_file)?;
+        let path = self.find(name, self.search_path(&of_files)?)?;
         let argv: Option<Vec<CString>> = words.iter().map(|word| CString::new(word.as_str()).ok()).collect();
         let path = CString::new(path.as_os_str().as_bytes()).ok();
         path.zip(argv)
-            .map(|(path, argv)| Command { path, argv })
+            .map(|(path, argv)| Command { path, argv, of_files })
             .ok_or_else(|| SpawnError::NotFound(name.clone()))
     }
 
-    fn find(&self, name: &str) -> Result<PathBuf, SpawnError> {
+    /// Returns PATH as the program will have it.
+    fn search_path(&self, of_files: &[OfFile]) -> Result<Option<OsString>, SpawnError> {
+        let login = self.login.as_deref().map(login_of).transpose()?;
+        let layers = Layers { spec: &self.spec, own: &self.own, login, server_url: None, files: of_files };
+        Ok(layers.value("PATH"))
+    }
+
+    fn find(&self, name: &str, search: Option<OsString>) -> Result<PathBuf, SpawnError> {
         if name.contains('/') {
             let path = PathBuf::from(name);
-            let from = self.directory.as_deref().unwrap_or(Path::new(""));
+            let from = self.spec.directory.as_deref().unwrap_or(Path::new(""));
             return executable(&from.join(&path), name).map(|()| path);
         }
         let mut first_failure = SpawnError::NotFound(name.to_owned());
         let mut found_any = false;
-        for directory in self.search.as_deref().unwrap_or(PATH_DEFAULT).split(':') {
+        let search = search.map_or_else(|| PATH_DEFAULT.into(), |path| path.to_string_lossy().into_owned());
+        for directory in search.split(':') {
             let path = Path::new(if directory.is_empty() { "." } else { directory }).join(name);
             match executable(&path, &path.display().to_string()) {
                 Ok(()) => return Ok(path),
@@ -116,20 +134,27 @@ fn quoted(chars: &mut std::str::Chars<'_>, quote: char, word: &mut String) -> Re
     }
 }
 
-/// Returns the value of PATH in a list of variables, the last of the name.
-pub(super) fn search_path(environment: &[(String, String)], own: Option<&OsStr>) -> Option<String> {
-    let of_program =
-        environment.iter().rev().find(|(name, _)| name == "PATH").map(|(_, value)| value.clone());
-    of_program.or_else(|| own.map(|path| path.to_string_lossy().into_owned()))
+/// Returns what a login gives, and asks one where nobody has yet.
+pub(super) fn login_of(known: &OnceLock<Environment>) -> Result<&Environment, SpawnError> {
+    if let Some(login) = known.get() {
+        return Ok(login);
+    }
+    let login = login_env::capture(&Ambient::real()).map_err(|why| {
+        SpawnError::Environment(format!("cannot begin with a login's variables (env_login): {why}"))
+    })?;
+    Ok(known.get_or_init(|| login))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::spec::Place;
 
     fn look(command: &str, search: &str, directory: Option<&Path>) -> Result<Command, SpawnError> {
-        let directory = directory.map(Path::to_owned);
-        Lookup { command: command.into(), search: Some(search.into()), directory }.run()
+        let mut spec = ProcessSpec::new("g", "p", command, Place::default());
+        spec.directory = directory.map(Path::to_owned);
+        let own = Arc::new(vec![("PATH".into(), search.into())]);
+        Lookup { spec: Arc::new(spec), own, login: None }.run()
     }
 
     #[test]

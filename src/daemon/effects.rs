@@ -2,7 +2,6 @@
 //!
 //! What fails here becomes an input of the next turn; nothing is decided.
 
-use super::command::{Lookup, search_path};
 use super::reactor::{Job, LAST_OUTPUT_MAX, Reactor};
 use super::runs::{CHANNELS, Channel};
 use super::shared_sockets::key_of;
@@ -47,16 +46,6 @@ pub(super) fn perform(reactor: &mut Reactor, action: Action) {
     }
 }
 
-/// Returns how the command of a process is looked up.
-pub(super) fn lookup_of(spec: &ProcessSpec) -> Lookup {
-    let own_path = std::env::var_os("PATH");
-    Lookup {
-        command: spec.command.clone(),
-        search: search_path(&spec.environment, own_path.as_deref()),
-        directory: spec.directory.clone(),
-    }
-}
-
 impl Reactor {
     pub(super) fn spec(&self, process: ProcessId) -> Option<Arc<ProcessSpec>> {
         self.core.process(process).map(|process| Arc::clone(process.spec()))
@@ -66,7 +55,7 @@ impl Reactor {
     fn prepare(&mut self, run: RunId, process: ProcessId) {
         let Some(spec) = self.spec(process) else { return };
         let sinks = self.open_logs(&spec);
-        let lookup = lookup_of(&spec);
+        let lookup = self.common.lookup(spec);
         self.disk.run(Box::new(move || Job::Looked(run, lookup.run())));
         let entry = self.runs.entry(run);
         entry.process = Some(process);

@@ -45,6 +45,24 @@ pub fn for_programs(ambient: &Ambient) -> ForPrograms {
     ForPrograms { variables: with_way_back(login.variables, ambient), is_login: true, words }
 }
 
+/// Returns what a login gives now. Waits for the login shell, at most [`login::DEADLINE`].
+///
+/// # Errors
+/// Why the login shell gave nothing.
+pub fn capture(ambient: &Ambient) -> Result<Vec<(OsString, OsString)>, String> {
+    let login = login::environment(ambient, login::DEADLINE);
+    match login.trouble {
+        None => Ok(with_way_back(login.variables, ambient)),
+        Some(trouble) => Err(trouble),
+    }
+}
+
+/// Returns our own environment, without what a client said to us alone.
+#[must_use]
+pub fn own() -> Vec<(OsString, OsString)> {
+    std::env::vars_os().filter(|(name, _)| name != STARTED_BY_CLIENT).collect()
+}
+
 fn with_way_back(mut variables: Vec<(OsString, OsString)>, ambient: &Ambient) -> Vec<(OsString, OsString)> {
     let is_ours = |name: &str| name.starts_with(OWN) && name != STARTED_BY_CLIENT;
     let leads_back =

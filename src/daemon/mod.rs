@@ -11,6 +11,7 @@ mod boot;
 mod command;
 mod control;
 mod effects;
+mod environ;
 mod event_store;
 mod image;
 pub mod instance;

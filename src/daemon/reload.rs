@@ -3,7 +3,6 @@
 use super::activate::Activated;
 use super::auto_logs;
 use super::control::{NOBODY, Verb};
-use super::image::text_of;
 use super::reactor::{Job, Purpose, Reactor};
 use super::store::Store;
 use crate::config::{self, Loaded};
@@ -11,11 +10,12 @@ use crate::core::{Input, Phase};
 use crate::model::spec::{FleetSpec, Settings};
 use crate::model::{Level, Signal};
 use crate::sys::host::RealHost;
+use serde::de::IgnoredAny;
 
 /// Returns the settings in force from the state file, their fleet included.
 fn activated_settings(store: &Store) -> Option<Settings> {
     let (_, text, _) = Store::open(store.fd().ok()?).ok()?;
-    let activated: Activated<Settings, FleetSpec> = serde_json::from_slice(&text).ok()?;
+    let activated: Activated<Settings, FleetSpec, IgnoredAny> = serde_json::from_slice(&text).ok()?;
     Some(Settings { fleet: activated.fleet, ..activated.settings })
 }
 
@@ -50,7 +50,7 @@ impl Reactor {
             Some(roots) => self.options.xdg_request(roots.clone()),
             None => self.options.load_request(self.settings.file.clone()),
         };
-        request.environment = self.common.is_login.then(|| text_of(&self.common.environment));
+        request.environment = self.common.nameable();
         self.disk.run(Box::new(move || Job::Loaded(purpose, Box::new(config::load(&request, &RealHost)))));
     }
 

@@ -204,8 +204,7 @@ impl Reactor {
         let error = io::Error::from_raw_os_error(errno);
         if let Some(process) = self.runs.table.get(&run).and_then(|live| live.process) {
             let (stage, errno) = (words.to_owned(), crate::sys::errno_name(errno));
-            let text = error.to_string();
-            let text = text.split(" (os error").next().unwrap_or_default().to_owned();
+            let text = crate::sys::error_text(&error);
             self.notes.insert(process, v1::FailedStage { stage, errno, text });
         }
         let text = format!("'{}' could not {words}: {error}", self.name_of(run));
@@ -313,6 +312,8 @@ impl Reactor {
         let name = self.name_of(run);
         let Some(live) = self.runs.table.get_mut(&run) else { return };
         let result = result.map(|command| live.command = Some(command));
+        self.keep_login();
+        let Some(live) = self.runs.table.get_mut(&run) else { return };
         let result = match live.sink_failure.take() {
             Some(error) => result.and(Err(spawn_error(&name, &error, true))),
             None => result,

@@ -3,6 +3,7 @@
 use super::activate::Activated;
 use super::boot::{HELD_BUFFERS, HELD_EVENTS, Parts, Refusal, assemble, take_held};
 use super::event_store::EventStore;
+use super::image::Environment;
 use super::keeper_loss::HandOver;
 use super::link::Link;
 use super::options::Options;
@@ -26,7 +27,7 @@ pub(super) fn resume(
     mut handed: HandOver,
 ) -> Result<Box<Reactor>, Refusal> {
     let (store, text, header) = Store::open(state).map_err(|_| Refusal::Exit(outcome::SYSTEM))?;
-    let activated: Activated<Settings, FleetSpec> =
+    let activated: Activated<Settings, FleetSpec, Environment> =
         serde_json::from_slice(&text).map_err(|_| Refusal::Exit(outcome::SYSTEM))?;
     let pool = match take_held(&mut handed, HELD_BUFFERS) {
         Some(fd) => Pool::adopt(fd),
@@ -42,6 +43,7 @@ pub(super) fn resume(
         pool: pool.map_err(|_| Refusal::Exit(outcome::SYSTEM))?,
         echo: activated.echo,
         login: activated.login,
+        is_login: activated.is_login,
     };
     let mut reactor = assemble(link, keeper, parts)?;
     reactor.common.token = activated.token;

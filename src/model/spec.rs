@@ -290,6 +290,24 @@ pub struct ProcessSpec {
     pub user: Option<UserSpec>,
     /// Its own variables, those of `[supervisord]` merged in beneath.
     pub environment: Vec<(String, String)>,
+    /// Names in `environment` whose values are those of `[supervisord]`: a file of variables goes above these.
+    #[serde(default)]
+    pub environment_shared: Vec<String>,
+    /// Files with variables, read at each start.
+    #[serde(default)]
+    pub env_file: Vec<EnvFile>,
+    /// Patterns of names that it gets from outside although the rest is cleared, or a login lacks them.
+    #[serde(default)]
+    pub env_pass: Vec<String>,
+    /// Patterns of names that it does not get.
+    #[serde(default)]
+    pub env_unset: Vec<String>,
+    /// Begin with no variables from outside.
+    #[serde(default)]
+    pub env_clear: bool,
+    /// Begin with the variables of a login, or with visord's own; unset leaves it to how visord was started.
+    #[serde(default)]
+    pub env_login: Option<bool>,
     /// What `SUPERVISOR_SERVER_URL` is to be, where not computed.
     pub serverurl: Option<String>,
     /// Its stderr goes where its stdout goes.
@@ -334,6 +352,12 @@ impl ProcessSpec {
             exitcodes: vec![0],
             user: None,
             environment: Vec::new(),
+            environment_shared: Vec::new(),
+            env_file: Vec::new(),
+            env_pass: Vec::new(),
+            env_unset: Vec::new(),
+            env_clear: false,
+            env_login: None,
             serverurl: None,
             redirect_stderr: false,
             stdout: StreamSpec::default(),
@@ -351,6 +375,15 @@ impl ProcessSpec {
     pub fn namespec(&self) -> String {
         if self.group == self.name { self.name.clone() } else { format!("{}:{}", self.group, self.name) }
     }
+}
+
+/// A file with variables.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnvFile {
+    /// Where it is; a relative path is one from the program's directory, or from that of the configuration file.
+    pub path: PathBuf,
+    /// Whether it may be missing.
+    pub optional: bool,
 }
 
 /// What happens with one output stream.

@@ -49,6 +49,13 @@ pub fn errno_name(errno: i32) -> String {
     format!("{:?}", nix::errno::Errno::from_raw(errno))
 }
 
+/// Returns an error's words without its number.
+#[must_use]
+pub fn error_text(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_owned()
+}
+
 /// Returns the symbolic name of an error's number, or its words where it has none.
 #[must_use]
 pub fn error_name(error: &std::io::Error) -> String {

@@ -3,6 +3,7 @@
 mod child;
 mod container;
 mod crowd;
+mod environment;
 mod events;
 mod fcgi;
 mod freezing;

@@ -7,7 +7,7 @@ use crate::api::v1::{FailedStage, Process};
 
 /// Spawn errors by how they begin and end (supervisor 4.3's texts, as the core makes them); `{x}` is what stands in
 /// quotes.
-const SPAWN_ERRORS: [(&str, &str, Words); 14] = [
+const SPAWN_ERRORS: [(&str, &str, Words); 17] = [
     (
         "can't find command '/",
         "",
@@ -75,6 +75,25 @@ const SPAWN_ERRORS: [(&str, &str, Words); 14] = [
         "command is empty",
         "",
         words("bad_command", "its command is empty", "write command= in {where}, then: visorctl update"),
+    ),
+    (
+        "cannot read env_file",
+        "",
+        words("env_file", "{x}", "correct env_file= in {where}, or the file; then: visorctl start {name}"),
+    ),
+    (
+        "cannot use env_file",
+        "",
+        words("env_file", "{x}", "correct the file (lines of NAME=VALUE), then: visorctl start {name}"),
+    ),
+    (
+        "cannot begin with a login's variables",
+        "",
+        words(
+            "env_login",
+            "{x}",
+            "correct what the shell's own files do, or say env_login=no in {where}; then: visorctl start {name}",
+        ),
     ),
     (
         "unknown error making dispatchers",

@@ -66,6 +66,12 @@ fn before_the_program() -> Vec<Case> {
         ("open quotation", "can't parse command 'serve \"': No closing quotation"),
         ("lone backslash", "can't parse command 'serve \\\\': No escaped character"),
         ("empty command", "command is empty"),
+        ("variables missing", "cannot read env_file /x/.env: there is no such file (-FILE says that it may be missing)"),
+        ("variables wrong", "cannot use env_file /x/.env, line 2: there is no `=` (say NAME=VALUE, or # before a comment)"),
+        (
+            "login broken",
+            "cannot begin with a login's variables (env_login): the login shell /bin/sh gave no environment: it did not finish in time",
+        ),
         ("log directory gone", "unknown error making dispatchers for 'web': ENOENT"),
         ("log not writable", "unknown error making dispatchers for 'web': EACCES"),
         ("log on a full disk", "unknown error making dispatchers for 'web': ENOSPC"),

@@ -7,8 +7,9 @@ use crate::config::environment;
 use crate::config::expand::Arg;
 use crate::config::keys::program::{ProgramDraft, ROWS};
 use crate::config::keys::{Built, Scope, SectionKind, visor};
-use crate::config::value;
+use crate::config::{path, value};
 use crate::model::spec::{LogTarget, ProcessSpec, StreamSpec};
+use std::path::Path;
 
 /// Most processes of one program: above every real configuration, below what a typing mistake could ask for.
 pub(in crate::config) const NUMPROCS_MAX: i64 = 10_000;
@@ -45,7 +46,9 @@ pub(in crate::config) fn read(
     for number in draft.numprocs_start..draft.numprocs_start.saturating_add(draft.numprocs) {
         match process(reader, section, &draft, &mut names, number) {
             Some(mut process) => {
-                process.environment = beneath(merged, process.environment);
+                let own = std::mem::take(&mut process.environment);
+                process.environment_shared = not_in(&own, merged);
+                process.environment = beneath(merged, own);
                 processes.push(process);
             }
             None => break,
@@ -142,6 +145,7 @@ fn process(
     let mut good =
         reader.apply(section, ROWS.iter().filter(|row| row.scope.is_per_process()), names, &mut one);
     settle_logs(reader, section, &mut one);
+    settle_env_files(reader, section, &mut one.process);
     if !one.has_command && reader.document.get(section, "command").is_none() {
         reader.section_error(section, "no command (say command=PROGRAM ARGUMENTS)");
         good = false;
@@ -154,6 +158,17 @@ fn process(
         }
     }
     good.then_some(one.process)
+}
+
+/// Makes the paths of files with variables absolute: from where the program works, as its command is, or else from
+/// where its section stands.
+fn settle_env_files(reader: &Reader<'_>, section: &Section, process: &mut ProcessSpec) {
+    let place = reader.document.place(section).file;
+    let base = process.directory.as_deref().or(place.parent()).unwrap_or(Path::new(""));
+    let base = path::absolute(base, reader.host);
+    for file in &mut process.env_file {
+        file.path = path::absolute(&base.join(&file.path), reader.host);
+    }
 }
 
 /// Applies the rules that tie log settings together, and warns as upstream does, in its order.
@@ -232,6 +247,12 @@ fn refuse_template(section: &Section, program: &str, process: &mut ProcessSpec) 
     if program.ends_with('@') && is_template && process.refused.is_none() {
         process.refused = Some(format!("{INSTANCE} is not built yet, and a template must not run as it is"));
     }
+}
+
+/// Returns the names of `merged` that `own` does not have.
+fn not_in(own: &[(String, String)], merged: &[(String, String)]) -> Vec<String> {
+    let names = merged.iter().map(|(name, _)| name);
+    names.filter(|name| own.iter().all(|(known, _)| known != *name)).cloned().collect()
 }
 
 /// Returns `own` on top of `merged`: names of `merged` keep their place, those of `own` their value.

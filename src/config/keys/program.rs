@@ -4,8 +4,9 @@
 
 use super::{Reload, Row, Scope, own_row, row};
 use crate::config::diagnostic::quoted;
+use crate::config::path;
 use crate::config::value::{self, Converted, LogSetting, Value, boolean, byte_size, integer, octal};
-use crate::model::spec::{AutoRestart, Essential, LogTarget, Place, ProcessSpec, StreamSpec};
+use crate::model::spec::{AutoRestart, EnvFile, Essential, LogTarget, Place, ProcessSpec, StreamSpec};
 
 /// A program-like section while it is being read.
 #[derive(Clone)]
@@ -63,11 +64,37 @@ fn set_log(stream: &mut StreamSpec, v: Value<'_>) -> Converted<bool> {
     Ok(is_syslog)
 }
 
+/// Reads the names of files, one a line or with commas between; a dash before one allows it to be missing.
+fn env_files(v: Value<'_>) -> Converted<Vec<EnvFile>> {
+    let file = |word: &str| {
+        let (optional, name) = word.strip_prefix('-').map_or((false, word), |name| (true, name));
+        if name.is_empty() {
+            return Err("a dash without a file behind it".to_owned());
+        }
+        Ok(EnvFile { path: path::expand_user(name, v.host).into(), optional })
+    };
+    list(v.text).map(file).collect()
+}
+
+/// Reads names of variables, in which `*`, `?` and `[...]` stand for letters.
+fn variable_names(text: &str) -> Converted<Vec<String>> {
+    let name = |word: &str| match word.contains('=') || word.contains(char::is_whitespace) {
+        true => Err(format!("{} is no variable's name (say NAME, or NAME*; commas between)", quoted(word))),
+        false => Ok(word.to_owned()),
+    };
+    list(text).map(name).collect()
+}
+
+/// Splits at commas and line ends.
+fn list(text: &str) -> impl Iterator<Item = &str> {
+    text.split([',', '\n']).map(str::trim).filter(|word| !word.is_empty())
+}
+
 const LIVE: Reload = Reload::Live;
 const RESTART: Reload = Reload::Restart;
 
 /// The keys of a program.
-pub static ROWS: [Row<ProgramDraft>; 33] = [
+pub static ROWS: [Row<ProgramDraft>; 38] = [
     row("command", Scope::Instance, RESTART, "program and arguments, required", |d, v| {
         d.has_command = true;
         d.process.command = v.text.to_owned();
@@ -227,6 +254,44 @@ pub static ROWS: [Row<ProgramDraft>; 33] = [
         };
         Ok(())
     }),
+    own_row(
+        "env_file",
+        Scope::Instance,
+        RESTART,
+        "files with variables, -FILE if it may be missing",
+        |d, v| {
+            d.process.env_file = env_files(v)?;
+            Ok(())
+        },
+    ),
+    own_row(
+        "env_pass",
+        Scope::Section,
+        RESTART,
+        "variables from outside that it gets all the same",
+        |d, v| {
+            d.process.env_pass = variable_names(v.text)?;
+            Ok(())
+        },
+    ),
+    own_row("env_unset", Scope::Section, RESTART, "variables that it does not get", |d, v| {
+        d.process.env_unset = variable_names(v.text)?;
+        Ok(())
+    }),
+    own_row("env_clear", Scope::Section, RESTART, "begin with no variables from outside", |d, v| {
+        d.process.env_clear = boolean(v.text)?;
+        Ok(())
+    }),
+    own_row(
+        "env_login",
+        Scope::Section,
+        RESTART,
+        "begin with the variables of a login: yes or no",
+        |d, v| {
+            d.process.env_login = Some(boolean(v.text)?);
+            Ok(())
+        },
+    ),
     row("stderr_syslog", Scope::Instance, LIVE, "send its stderr to the system log too", |d, v| {
         d.process.stderr.syslog = boolean(v.text)?;
         Ok(())

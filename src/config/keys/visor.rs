@@ -75,7 +75,7 @@ const fn idle(row: VisorRow, idle: &'static [&'static str]) -> VisorRow {
 const NO: &[&str] = &["no", "false", "off", "0"];
 
 /// The keys of a program and of `[program-default]`.
-static PROGRAM: [VisorRow; 125] = [
+static PROGRAM: [VisorRow; 120] = [
     // Identity.
     key("description", LIVE, "what the program is, for people"),
     key("alias", LIVE, "further names of the program"),
@@ -187,11 +187,6 @@ static PROGRAM: [VisorRow; 125] = [
     needed("no_access_paths", "paths it cannot see", &[""]),
     needed("private_tmp", "a /tmp of its own", NO),
     // Environment.
-    key("env_file", RESTART, "files with variables"),
-    key("env_pass", RESTART, "variables of the daemon that it gets"),
-    key("env_unset", RESTART, "variables that it does not get"),
-    key("env_clear", RESTART, "begin with no variables"),
-    key("env_login", RESTART, "begin with the variables of a login"),
     key("secret", RESTART, "files whose text it gets"),
     key("runtime_directory", RESTART, "directory made for its run"),
     key("state_directory", RESTART, "directory made for its state"),

@@ -7,7 +7,6 @@ use crate::api::xmlrpc::{Code, Fault, Value};
 use crate::core::{Reply, SpawnError};
 use crate::daemon::control::commands::Verb;
 use crate::daemon::control::streams::StdinError;
-use crate::daemon::effects::lookup_of;
 use crate::daemon::reactor::Reactor;
 use crate::model::{ProcessId, Signal};
 
@@ -132,7 +131,7 @@ impl Reactor {
     /// Answers who wants to start a process that is up already. Its command is looked at all the same, and a command
     /// that has vanished is what they are told (supervisor 4.3 rpcinterface.py `startProcess`).
     fn start_again(&mut self, call: CallId, text: &str, process: ProcessId) -> Handled {
-        let lookup = self.spec(process).map(|spec| lookup_of(&spec));
+        let lookup = self.spec(process).map(|spec| self.common.lookup(spec));
         let text = text.to_owned();
         self.answer_from_disk(call, move || match lookup.map(|lookup| lookup.run()) {
             Some(Err(error)) if error.is_command() => Err(refusal(&error)),
