@@ -6,10 +6,12 @@
 //!
 //! `serde_json::from_slice::<v1::Names>(br#"{"names":["web"]}"#)` is what `POST /v1/start` takes.
 
+mod environment;
 mod follow;
 mod process;
 mod results;
 
+pub use environment::{Environment, EnvironmentVariable, LoginDrift, LoginRequest, Next, Origin, is_secret};
 pub use follow::{FollowRequest, Piece, PieceReader};
 pub use process::{
     Config, ConfigState, Daemon, Exit, FailedStage, Process, Row, Server, StatusList, StatusReply,
@@ -48,6 +50,10 @@ pub mod path {
     pub const REMOVE: &str = "/v1/remove";
     /// Lists what the configuration has.
     pub const AVAIL: &str = "/v1/avail";
+    /// Shows the environment of a process.
+    pub const ENV: &str = "/v1/env";
+    /// Asks for a login's variables anew.
+    pub const LOGIN_ENV: &str = "/v1/login-env";
     /// Empties logs.
     pub const CLEAR: &str = "/v1/clear";
     /// Reads a log.

@@ -53,6 +53,7 @@ verbs! {
     Delete delete,
     Reload reload,
     Tail tail,
+    Env env,
     Pid pid,
     Version version,
     Wait wait,

@@ -66,7 +66,8 @@ impl Common {
         Lookup { spec, own: Arc::clone(&self.own), login }
     }
 
-    fn begins_with_login(&self, spec: &ProcessSpec) -> bool {
+    /// Whether a program begins with a login's variables.
+    pub(super) fn begins_with_login(&self, spec: &ProcessSpec) -> bool {
         spec.env_login.unwrap_or(self.is_login)
     }
 

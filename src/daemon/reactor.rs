@@ -4,7 +4,7 @@
 //! nothing is timed. Must not decide anything about programs.
 
 use super::control::{CallId, Calls, ClientId, Control, Jobs, Subscribers, Update, Verb};
-use super::image::Common;
+use super::image::{Common, Environment};
 use super::instance::Identity;
 use super::link::Link;
 use super::listeners::{Listeners, STDINS};
@@ -70,6 +70,10 @@ pub(super) enum Job {
     Read { client: ClientId, follower: Option<(usize, Follower)>, bytes: io::Result<Vec<u8>> },
     /// A socket that programs share was opened, or could not be: in which epoch, which.
     SocketOpened(u64, String, Result<OwnedFd, Failure>),
+    /// The environment of a process, for a client.
+    Environ(ClientId, Box<v1::Environment>),
+    /// What a login gives now, for a client; whether only to compare it.
+    LoggedIn(ClientId, bool, Result<Environment, String>),
     /// What a call asked for.
     Called(CallId, Result<Value, Fault>),
 }

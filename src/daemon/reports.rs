@@ -269,6 +269,8 @@ impl Reactor {
                 Event::Done(Job::Read { client, follower, bytes }) => {
                     self.log_was_read(client, follower, bytes)
                 }
+                Event::Done(Job::Environ(client, shown)) => self.send(client, &shown),
+                Event::Done(Job::LoggedIn(client, dry_run, login)) => self.logged_in(client, dry_run, login),
                 Event::Done(Job::Called(call, result)) => self.calls.complete(call, result),
                 Event::Grown(target) => self.log_has_grown(&target),
                 Event::SlotFree => self.pump.slots_freed(),

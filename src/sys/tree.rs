@@ -24,7 +24,7 @@ pub struct Entry {
     pub started_ticks: u64,
 }
 
-pub use platform::{all, children, children_of_one_thread, entry, name, tag};
+pub use platform::{all, children, children_of_one_thread, entry, environment, name, tag};
 
 /// Returns `roots` and everything that descends from them, each once, parents first. Bounded by the table.
 #[must_use]
@@ -51,8 +51,10 @@ pub fn is_same(pid: Pid, started_ticks: u64) -> bool {
 #[cfg(target_os = "linux")]
 mod platform {
     use super::{Entry, Pid, TAG};
+    use std::ffi::{OsStr, OsString};
     use std::fs;
     use std::io::{self, Read};
+    use std::os::unix::ffi::OsStrExt;
     use std::path::Path;
 
     /// Room for the numbers of some hundred children, or for most environments, in bytes; there may be more.
@@ -142,6 +144,18 @@ mod platform {
         Some(String::from_utf8_lossy(&name).trim_end().to_owned())
     }
 
+    /// Returns the environment a process was started with, where it can be read and was not written over.
+    #[must_use]
+    pub fn environment(pid: Pid) -> Option<Vec<(OsString, OsString)>> {
+        let environ = read_whole(format!("/proc/{pid}/environ").as_ref()).ok()?;
+        let text = |bytes: &[u8]| OsStr::from_bytes(bytes).to_owned();
+        let entry = |entry: &[u8]| {
+            let at = memchr::memchr(b'=', entry)?;
+            Some((text(&entry[..at]), text(&entry[at + 1..])))
+        };
+        Some(environ.split(|byte| *byte == 0).filter_map(entry).collect())
+    }
+
     /// Returns the value of [`TAG`] in the environment a process was started with, where it can be read.
     #[must_use]
     pub fn tag(pid: Pid) -> Option<String> {
@@ -217,6 +231,12 @@ mod platform {
         Some(String::from_utf8_lossy(name.get(..length)?).into_owned())
     }
 
+    /// Returns nothing, as [`tag`].
+    #[must_use]
+    pub fn environment(_pid: Pid) -> Option<Vec<(std::ffi::OsString, std::ffi::OsString)>> {
+        None
+    }
+
     /// Returns nothing: an environment cannot be read here without parsing the argument area, and session
     /// and parentage find the tree.
     #[must_use]
@@ -252,6 +272,8 @@ mod tests {
         assert_eq!(descend(&[pid]), [pid, grandchild]);
         if cfg!(target_os = "linux") {
             assert_eq!(tag(pid).as_deref(), Some("9-x"));
+            let all = environment(pid).unwrap_or_default();
+            assert!(all.contains(&(TAG.into(), "9-x".into())), "{all:?}");
             // Between fork and exec it bears the name of the shell.
             let end = Instant::now() + Duration::from_secs(10);
             while name(grandchild).as_deref() != Some("sleep") {

@@ -36,7 +36,7 @@ const VERBS: [(&str, bool); 16] = [
 ];
 
 /// Commands about everything.
-const OTHERS: [&str; 22] = [
+const OTHERS: [&str; 24] = [
     "",
     "status",
     "status all",
@@ -56,6 +56,8 @@ const OTHERS: [&str; 22] = [
     "avail",
     "daemon status",
     "daemon start",
+    "daemon refresh-env --dry-run",
+    "env running",
     "signal NOPE running",
     "logs nobody",
     "why",
@@ -98,6 +100,16 @@ fn world() -> World {
                    {"group": "i", "action": "no_such_group"}]}),
         ),
         ("/v1/remove", json!({"ok": true, "results": [{"group": "g", "action": "still_running"}]})),
+        (
+            "/v1/login-env",
+            json!({"added": ["A"], "changed": ["PATH"], "removed": [], "applied": false, "users": ["web"], "running": []}),
+        ),
+        (
+            "/v1/env",
+            json!({"namespec": "running", "pid": 42, "problem": "cannot read env_file /e: it is not UTF-8", "variables": [
+                {"name": "A", "value": "b c", "origin": "program", "next": "changed"},
+                {"name": "TOKEN", "value": null, "secret": true, "origin": "file", "file": "/f"}]}),
+        ),
         (
             "/v1/avail",
             json!({"processes": [{"group": "g", "name": "p", "namespec": "g:p", "in_use": true, "autostart": false,

@@ -3,6 +3,7 @@
 mod account;
 mod descriptors;
 mod first_minute;
+mod environment;
 mod hostile;
 mod race;
 mod raw;

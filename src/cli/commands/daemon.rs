@@ -1,4 +1,6 @@
-//! `visorctl daemon`: the daemon itself: start, stop, status, restart.
+//! `visorctl daemon`: the daemon itself: start, stop, status, restart, and the login that programs begin with.
+
+mod refresh;
 
 use super::shutdown;
 use crate::api::v1::{ConfigState, Daemon, Server, StatusReply, path};
@@ -19,6 +21,8 @@ pub enum Act {
     Status,
     /// Stop all programs, end it, and start it anew.
     Restart,
+    /// Ask for the variables of a login anew, with which programs begin.
+    RefreshEnv,
 }
 
 /// Start, stop or show the daemon itself
@@ -26,12 +30,15 @@ pub enum Act {
 pub struct Args {
     /// What to do
     act: Act,
-    /// With status: show it as JSON
+    /// With status and refresh-env: show it as JSON
     #[arg(long)]
     json: bool,
     /// With start: even inside a batch job, which ends it
     #[arg(long)]
     here: bool,
+    /// With refresh-env: only show which variables would change
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Does it.
@@ -42,6 +49,7 @@ pub fn run(args: &Args, session: &Session) -> Outcome {
     match args.act {
         Act::Start => start(session, args.here),
         Act::Status => status(session, args.json),
+        Act::RefreshEnv => refresh::run(session, args.dry_run, args.json),
         Act::Stop => {
             shutdown::end(session, session.connect()?, false, None)?;
             session.screen.data("visord: stopped");

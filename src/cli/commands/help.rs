@@ -34,6 +34,7 @@ pub const GROUPS: [(&str, &[(&str, &str)]); 5] = [
         "look",
         &[
             ("tail", "show the end of one log"),
+            ("env", "show the environment of a program, and its sources"),
             ("pid", "show the pid of the daemon, or of programs"),
             ("version", "show the version of the daemon"),
             ("help", "show this, and with --all everything"),

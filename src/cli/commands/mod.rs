@@ -8,6 +8,7 @@ pub mod completions;
 pub mod daemon;
 pub mod delete;
 pub mod edit;
+pub mod env;
 pub mod help;
 pub mod logs;
 pub mod new;

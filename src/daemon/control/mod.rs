@@ -9,6 +9,7 @@ mod access;
 mod commands;
 mod config_verbs;
 mod connection;
+mod environment;
 mod follow;
 mod logtail;
 mod route;

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 type Handler = fn(&mut Reactor, ClientId, &Request) -> Result<(), ErrorReply>;
 
 /// Every path of the API with its method and what answers it.
-const ROUTES: [(Method, &str, Handler); 21] = [
+const ROUTES: [(Method, &str, Handler); 23] = [
     (Method::Get, path::VERSION, Reactor::answer_version),
     (Method::Get, path::STATUS, Reactor::answer_status),
     (Method::Post, path::START, Reactor::answer_start),
@@ -23,6 +23,8 @@ const ROUTES: [(Method, &str, Handler); 21] = [
     (Method::Post, path::ADD, Reactor::answer_add),
     (Method::Post, path::REMOVE, Reactor::answer_remove),
     (Method::Get, path::AVAIL, Reactor::answer_avail),
+    (Method::Get, path::ENV, Reactor::answer_env),
+    (Method::Post, path::LOGIN_ENV, Reactor::answer_login_env),
     (Method::Get, path::LOG, Reactor::answer_log),
     (Method::Post, path::FOLLOW, Reactor::answer_follow),
     (Method::Get, path::MAINLOG, Reactor::answer_main_log),
