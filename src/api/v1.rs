@@ -8,6 +8,7 @@
 
 mod environment;
 mod follow;
+pub mod history;
 mod process;
 mod results;
 
@@ -66,6 +67,8 @@ pub mod path {
     pub const STDIN: &str = "/v1/stdin";
     /// Follows events.
     pub const EVENTS: &str = "/v1/events";
+    /// What happened, from the journal.
+    pub const HISTORY: &str = "/v1/history";
     /// Ends the daemon.
     pub const SHUTDOWN: &str = "/v1/shutdown";
 }

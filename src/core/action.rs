@@ -3,7 +3,7 @@
 use super::input::{Actor, RequestId, SpawnError};
 use crate::model::event::Delivery;
 use crate::model::spec::FcgiSocketSpec;
-use crate::model::{Level, ProcessId, RunId, Signal, State, WallTime};
+use crate::model::{ExitStatus, Level, ProcessId, RunId, Signal, State, WallTime};
 use std::sync::Arc;
 
 /// One thing to do.
@@ -148,6 +148,10 @@ pub struct Transition {
     pub tries: u32,
     /// For an exit: whether the code was expected.
     pub expected: bool,
+    /// How the run ended, where this change is the end of one that was spawned.
+    pub exit: Option<ExitStatus>,
+    /// When that run was started; 0 never.
+    pub started: WallTime,
     /// Who caused it.
     pub actor: Actor,
     /// Why, in words.

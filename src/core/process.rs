@@ -143,6 +143,12 @@ impl Process {
     }
 }
 
+/// Whether a change of the state that clients see is the end of a run.
+fn is_end(from: State, to: State) -> bool {
+    let ends = [State::Exited, State::Stopped, State::Backoff, State::Fatal];
+    ends.contains(&to) && !ends.contains(&from)
+}
+
 impl Core {
     /// Moves a process to `next`: the only place where a state changes.
     ///
@@ -158,6 +164,7 @@ impl Core {
             cause.clone_into(&mut process.cause);
             process.changed_wall = self.wall;
             let run = next.run().or(old.about()).or(next.about());
+            let is_over = is_end(from, to) && run.is_some_and(|run| run.pid != 0);
             change = Some(Transition {
                 process: id,
                 group: process.spec.group.clone(),
@@ -168,6 +175,8 @@ impl Core {
                 pid: run.map_or(0, |run| run.pid),
                 tries: process.attempt,
                 expected: process.expected,
+                exit: process.exit.filter(|_| is_over),
+                started: process.started_wall,
                 actor,
                 cause: cause.to_owned(),
                 at: self.wall,

@@ -1,6 +1,7 @@
 //! From a fresh reactor to the loop: options, configuration, rights, limits, logs, and the first words.
 
 use super::control::{Calls, Control, Jobs, SUPERVISOR_VERSION, Subscribers};
+use super::history::Journal;
 use super::image::{Common, Environment};
 use super::instance::{self, Claim, Identity, Outcome, Who};
 use super::keeper_loss::{HandOver, take_hand_over};
@@ -160,6 +161,8 @@ fn first(mut link: Link, keeper: Pid, handed: &HandOver) -> Result<Box<Reactor>,
         let path = reactor.settings.daemon.pidfile.display().to_string();
         reactor.log(Level::Critical, &format!("could not write pidfile {path}: {error}"));
     }
+    reactor.open_history();
+    reactor.record_start();
     reactor.link.send(Request::Ready, Vec::new());
     if daemonized {
         let _ = fd::detach_standard_streams();
@@ -372,6 +375,7 @@ pub(super) fn assemble(link: Link, keeper: Pid, parts: Parts) -> Result<Box<Reac
         activity,
         lines,
         echo: parts.echo,
+        journal: Journal::default(),
         runs: Runs::default(),
         inputs: VecDeque::new(),
         heard_at: clock::now(),

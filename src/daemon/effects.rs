@@ -226,6 +226,7 @@ impl Reactor {
     fn group_came(&mut self, group: &str) {
         self.log(Level::Trace, &format!("group {group} is in force"));
         if self.is_up {
+            self.record_note("", "group_added", group);
             self.afterwards.changed_groups.push((group.to_owned(), true));
         }
     }
@@ -233,6 +234,7 @@ impl Reactor {
     fn group_went(&mut self, group: &str) {
         self.log(Level::Trace, &format!("group {group} is gone"));
         self.drop_watches(group);
+        self.record_note("", "group_removed", group);
         self.afterwards.changed_groups.push((group.to_owned(), false));
     }
 

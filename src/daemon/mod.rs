@@ -13,6 +13,7 @@ mod control;
 mod effects;
 mod environ;
 mod event_store;
+mod history;
 mod image;
 pub mod instance;
 mod keeper_loss;

@@ -4,6 +4,7 @@
 //! nothing is timed. Must not decide anything about programs.
 
 use super::control::{CallId, Calls, ClientId, Control, Jobs, Subscribers, Update, Verb};
+use super::history::Journal;
 use super::image::{Common, Environment};
 use super::instance::Identity;
 use super::link::Link;
@@ -15,7 +16,7 @@ use super::shared_sockets::SharedSockets;
 use super::sockets::Sockets;
 use super::store::Store;
 use super::sweep::Strays;
-use crate::api::v1;
+use crate::api::v1::{self, history::History};
 use crate::api::xmlrpc::{Fault, Value};
 use crate::config::Loaded;
 use crate::core::{Action, Core, Input, Phase, SpawnError};
@@ -74,6 +75,8 @@ pub(super) enum Job {
     Environ(ClientId, Box<v1::Environment>),
     /// What a login gives now, for a client; whether only to compare it.
     LoggedIn(ClientId, bool, Result<Environment, String>),
+    /// Records were read for a client.
+    History(ClientId, History),
     /// What a call asked for.
     Called(CallId, Result<Value, Fault>),
 }
@@ -127,6 +130,8 @@ pub(super) struct Reactor {
     /// The activity log's lines on their way, and whether they are echoed.
     pub(super) lines: Lines,
     pub(super) echo: bool,
+    /// What happened, for `visorctl history`.
+    pub(super) journal: Journal,
     pub(super) runs: Runs,
     /// What happened since the core was last told.
     pub(super) inputs: VecDeque<Input>,
@@ -322,6 +327,7 @@ impl Reactor {
         self.tend_link();
         self.tend_listeners();
         self.lines.flush(&self.disk);
+        self.flush_history();
         if self.keeper_wanted_at.is_some_and(|due| due <= clock::now()) {
             self.replace_keeper();
         }
@@ -362,6 +368,10 @@ impl Reactor {
                     self.perform(action)
                 }
                 Action::Persist(process) => drop(changed.insert(process)),
+                Action::Publish(transition) => {
+                    self.record(&transition);
+                    rest.push(Action::Publish(transition));
+                }
                 action => rest.push(action),
             }
         }
@@ -402,7 +412,9 @@ impl Reactor {
             sockets.close();
         }
         std::mem::take(&mut self.servers).close();
+        self.record_note("", "daemon_ended", "");
         self.lines.flush(&self.disk);
+        self.flush_history();
         let _ = self.disk.stop(LAST_OUTPUT_MAX);
         self.link.send(Request::Exit { code: code as u64 }, Vec::new());
         self.link.drain();

@@ -140,6 +140,8 @@ impl Reactor {
         self.log_findings(&loaded);
         auto_logs::clean(self);
         self.settings = settings;
+        self.open_history();
+        self.record_note("", "config_reloaded", "everything begins anew with it");
         auto_logs::make(self, &mut fleet);
         self.open_servers_or_say(Vec::new());
         self.choose_server_url();

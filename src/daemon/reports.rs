@@ -257,6 +257,7 @@ impl Reactor {
                 Event::Cleared { sink, result } => {
                     self.log_was_cleared(sink, result.err().map(|e| e.to_string()))
                 }
+                Event::Opened { sink, result: Err(error) } if self.history_failed(sink, &error) => {}
                 Event::Opened { sink, result: Err(error) } => self.sink_failed(sink, &error),
                 Event::Done(Job::Looked(run, result)) => self.looked(run, result),
                 Event::Done(Job::SocketOpened(epoch, url, opened)) => {
@@ -271,6 +272,7 @@ impl Reactor {
                 }
                 Event::Done(Job::Environ(client, shown)) => self.send(client, &shown),
                 Event::Done(Job::LoggedIn(client, dry_run, login)) => self.logged_in(client, dry_run, login),
+                Event::Done(Job::History(client, history)) => self.send(client, &history),
                 Event::Done(Job::Called(call, result)) => self.calls.complete(call, result),
                 Event::Grown(target) => self.log_has_grown(&target),
                 Event::SlotFree => self.pump.slots_freed(),
@@ -287,6 +289,7 @@ impl Reactor {
     }
 
     fn log_note(&mut self, target: &str, note: Note) {
+        self.record_loss(target, &note);
         let (level, text) = match note {
             Note::Dropped(bytes, why) => (
                 Level::Error,

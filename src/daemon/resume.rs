@@ -48,6 +48,7 @@ pub(super) fn resume(
     let mut reactor = assemble(link, keeper, parts)?;
     reactor.common.token = activated.token;
     reactor.identity = activated.identity;
+    reactor.open_history();
     let left = take_held(&mut handed, HELD_EVENTS).map(EventStore::open);
     let (events, kept, in_doubt) = match left {
         Some(Ok(left)) => (Some(left.store), left.kept, left.in_doubt),
@@ -99,6 +100,7 @@ fn take_over(reactor: &mut Reactor, handed: HandOver) {
     let text =
         format!("the reactor died and was replaced (death number {deaths}); the programs did not notice");
     reactor.log(Level::Warn, &text);
+    reactor.record_note("", "reactor_replaced", &text);
     for (report, fds) in handed.reports {
         if let Report::Spawned { run, .. } = report {
             let run = RunId(run);

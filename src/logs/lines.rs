@@ -9,12 +9,16 @@ use super::sink::{Route, SinkId, SinkSpec, StreamId};
 use super::slot::{Outlet, Reading, Slot};
 use std::sync::Arc;
 
-/// The number under which our own lines use the pool: no stream of a program has it.
+/// The number under which the lines of the activity log use the pool: no stream of a program has it.
 const OWN: StreamId = StreamId(u64::MAX - 1);
+
+/// The same for the records of the history.
+const HISTORY: StreamId = StreamId(u64::MAX - 2);
 
 /// Lines on their way to one log.
 #[derive(Debug)]
 pub struct Lines {
+    stream: StreamId,
     sink: SinkId,
     outlet: Arc<Outlet>,
     slot: Option<Slot>,
@@ -27,7 +31,13 @@ impl Lines {
     #[must_use]
     pub fn new(sink: SinkId, spec: SinkSpec) -> Lines {
         let route = Route { file: Some(spec), ..Route::default() };
-        Lines { sink, outlet: Arc::new(Outlet::new(route)), slot: None, echo: None }
+        Lines { stream: OWN, sink, outlet: Arc::new(Outlet::new(route)), slot: None, echo: None }
+    }
+
+    /// Returns the same for records of the history, which must not mix with those of the activity log.
+    #[must_use]
+    pub fn of_history(self) -> Lines {
+        Lines { stream: HISTORY, ..self }
     }
 
     /// Returns the same with an echo of each line to the log that was opened as `sink`.
@@ -52,12 +62,13 @@ impl Lines {
         }
         self.flush(disk);
         let pool = disk.pool();
-        let Some(mut slot) = pool.take(OWN, line.len()).filter(|slot| line.len() <= slot.capacity()) else {
+        let Some(mut slot) = pool.take(self.stream, line.len()).filter(|slot| line.len() <= slot.capacity())
+        else {
             disk.write(self.sink, line);
             return;
         };
         // Filled with nothing: each line counts once it is there.
-        slot.begin(Reading { stream: OWN, outlet: &self.outlet, len: 0 }, &[]);
+        slot.begin(Reading { stream: self.stream, outlet: &self.outlet, len: 0 }, &[]);
         slot.filled(0);
         slot.append(&line);
         self.slot = Some(slot);

@@ -10,6 +10,7 @@ pub mod fd;
 pub mod fdpass;
 pub mod host;
 pub mod identity;
+pub mod journal;
 pub mod listen;
 pub mod locald;
 pub mod lock;

@@ -19,13 +19,14 @@ use std::time::{Duration, Instant};
 const STRANGER: u32 = 61_997;
 
 /// Every endpoint: method and target.
-pub(super) const ENDPOINTS: [&str; 27] = [
+pub(super) const ENDPOINTS: &[&str] = &[
     "GET /v1/version",
     "GET /v1/status",
     "GET /v1/avail",
     "GET /v1/env?name=web",
     "POST /v1/login-env",
     "GET /v1/events",
+    "GET /v1/history",
     "GET /v1/log?name=web",
     "GET /v1/log?name=web&follow=1",
     "GET /v1/mainlog",

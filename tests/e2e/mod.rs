@@ -7,6 +7,7 @@ mod environment;
 mod events;
 mod fcgi;
 mod freezing;
+mod history;
 mod idle;
 mod keeper_death;
 mod lifecycle;

@@ -249,6 +249,8 @@ impl Reactor {
             self.compare_with_latest();
         } else {
             self.set_config_state(v1::ConfigState::Bad);
+            let problems = self.config_state.problems.join("; ");
+            self.record_note("", "config_bad", &problems);
             let text = "the configuration was read again and cannot be used; nothing was changed";
             self.log(Level::Warn, text);
         }
@@ -367,6 +369,7 @@ impl Reactor {
             }
         }
         self.afterwards.relog.push(group.name.clone());
+        self.record_note("", "group_changed", &format!("{}, without a restart", group.name));
         self.inputs.push_back(Input::GroupRespecified(group.clone()));
         Some(group)
     }

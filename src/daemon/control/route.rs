@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 type Handler = fn(&mut Reactor, ClientId, &Request) -> Result<(), ErrorReply>;
 
 /// Every path of the API with its method and what answers it.
-const ROUTES: [(Method, &str, Handler); 23] = [
+const ROUTES: &[(Method, &str, Handler)] = &[
     (Method::Get, path::VERSION, Reactor::answer_version),
     (Method::Get, path::STATUS, Reactor::answer_status),
     (Method::Post, path::START, Reactor::answer_start),
@@ -30,6 +30,7 @@ const ROUTES: [(Method, &str, Handler); 23] = [
     (Method::Get, path::MAINLOG, Reactor::answer_main_log),
     (Method::Post, path::STDIN, Reactor::answer_stdin),
     (Method::Get, path::EVENTS, Reactor::answer_events),
+    (Method::Get, path::HISTORY, Reactor::answer_history),
     (Method::Post, path::SHUTDOWN, Reactor::answer_shutdown),
     (Method::Head, path::VERSION, Reactor::answer_version),
     (Method::Head, path::STATUS, Reactor::answer_status),

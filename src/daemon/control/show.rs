@@ -235,7 +235,7 @@ fn is_expected(spec: &ProcessSpec, code: i32) -> bool {
 }
 
 /// Returns whoever caused something, in the API's words.
-pub(super) fn actor_text(actor: Actor) -> String {
+pub(in crate::daemon) fn actor_text(actor: Actor) -> String {
     match actor {
         Actor::Policy => "policy".to_owned(),
         Actor::Client(uid) => format!("client:{uid}"),
