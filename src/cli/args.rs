@@ -42,6 +42,7 @@ verbs! {
     Restart restart,
     Logs logs,
     Why why,
+    History history,
     New new,
     Edit edit,
     Check check,

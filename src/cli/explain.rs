@@ -223,12 +223,18 @@ fn ended_well(process: &Process, text: &str) -> Finding {
 /// Returns who caused the last change.
 #[must_use]
 pub fn who(process: &Process, uid: u32) -> String {
-    match process.actor.split_once(':') {
+    who_is(&process.actor, uid)
+}
+
+/// Returns whom the API's word for who caused something means.
+#[must_use]
+pub fn who_is(actor: &str, uid: u32) -> String {
+    match actor.split_once(':') {
         Some(("client", user)) if user == uid.to_string() => "you".to_owned(),
         Some(("client", "0")) => "root".to_owned(),
         Some(("client", user)) => format!("user {user}"),
         Some(("signal", name)) => format!("SIG{name}, which was sent to visord"),
-        _ if process.actor == "program" => "the program itself".to_owned(),
+        _ if actor == "program" => "the program itself".to_owned(),
         _ => "visord, as its configuration asks".to_owned(),
     }
 }

@@ -14,6 +14,7 @@ pub mod explain;
 mod follow;
 #[cfg(test)]
 mod manual_tests;
+mod happened;
 mod merge;
 pub mod output;
 mod own_config;
@@ -23,6 +24,7 @@ mod program_file;
 mod replace;
 mod report;
 mod session;
+mod since;
 pub mod supervisorctl;
 mod survival;
 mod table;

@@ -4,6 +4,7 @@ mod account;
 mod descriptors;
 mod first_minute;
 mod environment;
+mod history;
 mod hostile;
 mod race;
 mod raw;

@@ -33,6 +33,7 @@ pub const GROUPS: [(&str, &[(&str, &str)]); 5] = [
     (
         "look",
         &[
+            ("history", "show what happened to programs, and who did it"),
             ("tail", "show the end of one log"),
             ("env", "show the environment of a program, and its sources"),
             ("pid", "show the pid of the daemon, or of programs"),

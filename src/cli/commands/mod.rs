@@ -10,6 +10,7 @@ pub mod delete;
 pub mod edit;
 pub mod env;
 pub mod help;
+pub mod history;
 pub mod logs;
 pub mod new;
 pub mod pid;

@@ -1,7 +1,9 @@
 //! `visorctl why`: why a program is where it is, with the end of its log and the next step.
 
-use super::{status, tail};
+use super::{history, status, tail};
+use crate::api::names::Namespec;
 use crate::api::v1::Process;
+use crate::api::v1::history::{Entry, Filter};
 use crate::cli::explain::{Circumstances, Explanation, explain, who};
 use crate::cli::merge::last_lines;
 use crate::cli::{Outcome, Session, exit, table};
@@ -12,6 +14,9 @@ use serde_json::{Value, json};
 
 /// How many of the latest lines of each log are shown.
 const LINES: usize = 10;
+
+/// How many of the latest records of its history are shown.
+const EVENTS: usize = 5;
 
 /// How much of each log is looked at, in bytes.
 const BYTES: usize = 16 * 1024;
@@ -46,10 +51,15 @@ pub fn run(args: &Args, session: &Session) -> Outcome {
         let mut explanation = explain(process, &circumstances(&logs));
         // Texts are for the user's own daemon.
         explanation.finding.next = explanation.finding.next.replace("visorctl ", &session.command(""));
+        let events = events(&mut connection, process);
         if args.json {
-            values.push(value(process, &logs, &explanation));
+            values.push(value(process, &logs, &explanation, &events));
         } else {
-            let lines = text(process, &logs, &explanation);
+            let mut lines = text(process, &logs, &explanation);
+            if !events.is_empty() {
+                lines.push("what happened last:".to_owned());
+                lines.extend(history::lines(&events).iter().map(|line| format!("  {line}")));
+            }
             lines.iter().for_each(|line| session.screen.data(line));
         }
     }
@@ -76,6 +86,13 @@ fn logs(connection: &mut Connection, process: &Process) -> Logs {
         }
     };
     Logs { stdout: end("stdout", &process.stdout_log), stderr: end("stderr", &process.stderr_log) }
+}
+
+/// Asks for the latest records; a daemon that keeps none has none.
+fn events(connection: &mut Connection, process: &Process) -> Vec<Entry> {
+    let names = vec![Namespec::parse(&process.namespec)];
+    let filter = Filter { names, count: EVENTS, ..Filter::default() };
+    history::ask(connection, &filter).map(|history| history.entries).unwrap_or_default()
 }
 
 fn circumstances(logs: &Logs) -> Circumstances<'_> {
@@ -120,7 +137,7 @@ fn place(process: &Process) -> String {
     }
 }
 
-fn value(process: &Process, logs: &Logs, explanation: &Explanation) -> Value {
+fn value(process: &Process, logs: &Logs, explanation: &Explanation, events: &[Entry]) -> Value {
     let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
     json!({
         "namespec": process.namespec,
@@ -130,6 +147,7 @@ fn value(process: &Process, logs: &Logs, explanation: &Explanation) -> Value {
         "next": explanation.finding.next,
         "stdout": lines(&logs.stdout),
         "stderr": lines(&logs.stderr),
+        "events": events,
         "process": process,
     })
 }
@@ -165,6 +183,6 @@ last lines of its error output (/log/web.err):
   | a
   | b";
         assert_eq!(text(&process, &logs, &explanation).join("\n"), expected);
-        assert_eq!(value(&process, &logs, &explanation)["kind"], "command_not_found");
+        assert_eq!(value(&process, &logs, &explanation, &[])["kind"], "command_not_found");
     }
 }
