@@ -61,6 +61,7 @@ verbs! {
     Signal signal,
     Clear clear,
     Daemon daemon,
+    Boot boot,
     Shutdown shutdown,
     Completions completions,
     Help help,

@@ -6,6 +6,7 @@
 
 mod args;
 mod ask;
+pub mod boot;
 pub mod commands;
 mod completion;
 pub mod escape;

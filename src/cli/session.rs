@@ -3,8 +3,9 @@
 //! Must not know any verb. Example: `session.connect()?` is a connection, or a problem that tells every path that
 //! was tried and the command that repairs it.
 
+use super::boot::survey;
 use super::output::Screen;
-use super::{Problem, exit, survival};
+use super::{Problem, exit};
 use crate::api::v1;
 use crate::client::launch::{self, Launched};
 use crate::client::{Connection, Places, Unreachable, wait};
@@ -12,6 +13,7 @@ use crate::model::Signal;
 use crate::sys::ambient::Ambient;
 use crate::sys::signals::SignalPipe;
 use std::cell::OnceCell;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -90,19 +92,34 @@ impl Session {
     /// # Errors
     /// When it does not start, or may not.
     pub fn start(&self, places: &Places, here: bool) -> Result<Connection, Problem> {
-        refuse_in_batch_job(here)?;
-        let program = launch::program();
         let ambient = Ambient::real();
-        let launched = launch::launch(&program, &ambient).map_err(|error| {
-            Problem::new(exit::ABSENT, format!("error: cannot start {}: {error}", program.display()))
-        })?;
-        let mut connection = self.await_start(places, &launched)?;
-        if launched.status.success() {
+        let (mut connection, was_started) = self.start_silently(places, here, &ambient, launch::launch)?;
+        if was_started {
             let version: v1::Version = connection.get(v1::path::VERSION)?;
-            let hint = survival::start_hint(&ambient, &program);
+            let hint = survey::outlook(&ambient).hint();
             self.screen.message(&format!("started visord, pid {} ({hint})", version.pid));
         }
         Ok(connection)
+    }
+
+    /// As [`Session::start`], without a word, by [`launch::launch`] or [`launch::launch_in_place`]. Tells whether it
+    /// was we who started it.
+    ///
+    /// # Errors
+    /// As [`Session::start`].
+    pub fn start_silently(
+        &self,
+        places: &Places,
+        here: bool,
+        ambient: &Ambient,
+        launch: fn(&Path, &Ambient) -> io::Result<Launched>,
+    ) -> Result<(Connection, bool), Problem> {
+        refuse_in_batch_job(here)?;
+        let program = launch::program();
+        let launched = launch(&program, ambient).map_err(|error| {
+            Problem::new(exit::ABSENT, format!("error: cannot start {}: {error}", program.display()))
+        })?;
+        Ok((self.await_start(places, &launched)?, launched.status.success()))
     }
 
     /// Returns where the daemon may be found.

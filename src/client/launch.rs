@@ -76,6 +76,14 @@ pub fn launch(program: &Path, ambient: &Ambient) -> io::Result<Launched> {
             // The service manager may refuse; without a scope it runs as well, only perhaps not as long.
         }
     }
+    launch_in_place(program, ambient)
+}
+
+/// As [`launch`], in the control group where we are: a service manager that starts us looks after that one.
+///
+/// # Errors
+/// As [`launch`].
+pub fn launch_in_place(program: &Path, ambient: &Ambient) -> io::Result<Launched> {
     run(std::iter::once(program.as_os_str()), None, ambient)
 }
 

@@ -48,6 +48,7 @@ pub const GROUPS: [(&str, &[(&str, &str)]); 5] = [
             ("signal", "send a signal to programs"),
             ("clear", "empty the logs of programs"),
             ("daemon", "start, stop or show the daemon itself"),
+            ("boot", "have visord started at boot, without root"),
             ("shutdown", "stop all programs and end the daemon"),
         ],
     ),

@@ -2,6 +2,7 @@
 
 pub mod add;
 pub mod avail;
+pub mod boot;
 pub mod check;
 pub mod clear;
 pub mod completions;

@@ -6,8 +6,8 @@ use crate::cli::program_file::{self, Draft};
 use crate::cli::waiting::{self, Question};
 use crate::cli::whereabouts::short;
 use crate::cli::{Outcome, Problem, Session, exit, merge, own_config, survival, table};
+use crate::client::Connection;
 use crate::client::http::parse;
-use crate::client::{Connection, launch};
 use crate::config::group_place;
 use crate::sys::ambient::Ambient;
 use crate::sys::host::RealHost;
@@ -74,7 +74,7 @@ pub fn run(args: &Args, session: &Session) -> Outcome {
     let code = await_run(session, &mut connection, &args.name)?;
     show(session, &mut connection, &args.name)?;
     if code == exit::OK {
-        session.screen.data(&survival::words(&ambient, &launch::program()));
+        session.screen.data(&survival::words(&ambient));
     } else {
         session.screen.message(&format!("see why: visorctl why {}", args.name));
     }
