@@ -12,6 +12,7 @@ pub(super) mod program;
 pub(super) mod reader;
 pub(super) mod servers;
 pub(super) mod twice;
+pub(super) mod visor;
 
 #[cfg(test)]
 mod section_tests;

@@ -56,6 +56,13 @@ fn in_directory(directory: &Path, name: &str, host: &dyn Host) -> Vec<PathBuf> {
     matching.map(|name| directory.join(name)).collect()
 }
 
+/// Whether a file name is one that a pattern of one component takes.
+#[must_use]
+pub fn takes(pattern: &str, name: &str) -> bool {
+    let chars = |text: &str| text.chars().collect::<Vec<_>>();
+    (pattern.starts_with('.') || !name.starts_with('.')) && matches(&chars(pattern), &chars(name))
+}
+
 fn has_magic(text: &str) -> bool {
     text.contains(['*', '?', '['])
 }

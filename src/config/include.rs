@@ -15,6 +15,7 @@ use super::{ownership, xdg};
 use crate::model::Host;
 use crate::model::host::FILE_SIZE_MAX;
 use crate::model::spec::Place;
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -36,6 +37,8 @@ pub struct Collected {
     pub warnings: Vec<String>,
     /// Lines that supervisord logs at INFO.
     pub infos: Vec<String>,
+    /// Patterns of the names that further files would have, component by component.
+    pub names: BTreeSet<String>,
     /// Whether the main file could be read as INI text at all.
     pub readable: bool,
 }
@@ -75,6 +78,8 @@ impl Collected {
             }
             _ => {}
         }
+        collected.expect(xdg::DIRECTORY);
+        collected.expect(xdg::PATTERN);
         let mut matches = glob(&directory, xdg::PATTERN, host);
         matches.sort_by(|a, b| a.as_os_str().cmp(b.as_os_str()));
         if !matches.is_empty() {
@@ -128,6 +133,7 @@ impl Collected {
         }
         self.document.settle_here(base);
         for pattern in self.patterns(base, host) {
+            self.expect(&pattern);
             let mut matches = glob(base, &pattern, host);
             matches.sort_by(|a, b| a.as_os_str().cmp(b.as_os_str()));
             if matches.is_empty() {
@@ -137,6 +143,11 @@ impl Collected {
                 self.include_one(&included, host, Severity::Warning);
             }
         }
+    }
+
+    /// Notes what files are called that may come later.
+    fn expect(&mut self, pattern: &str) {
+        self.names.extend(pattern.split('/').filter(|name| !name.is_empty()).map(str::to_owned));
     }
 
     /// Returns the patterns of `files`, expanded and split at blanks.

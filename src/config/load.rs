@@ -4,7 +4,7 @@
 //! the daemon is. Neither touches the system but through the [`Host`].
 
 use super::check::reader::Reader;
-use super::check::{daemon, groups, names, servers, twice};
+use super::check::{daemon, groups, names, servers, twice, visor};
 use super::diagnostic::Diagnostic;
 use super::document::Section;
 use super::include::Collected;
@@ -13,6 +13,7 @@ use super::keys::{self, SectionKind};
 use super::{path, xdg};
 use crate::model::Host;
 use crate::model::spec::{CtlSpec, GroupSpec, Place, Settings, XdgRoots};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// What to load.
@@ -77,6 +78,8 @@ pub struct Loaded {
     pub diagnostics: Vec<Diagnostic>,
     /// Files that were read, the main one first.
     pub files: Vec<PathBuf>,
+    /// Patterns of the names that further files would have, component by component: `conf.d` and `*.conf`.
+    pub names: BTreeSet<String>,
     /// Lines that supervisord logs at CRIT.
     pub criticals: Vec<String>,
     /// Lines that supervisord logs at WARN; for each there is a diagnostic marked `upstream`.
@@ -118,7 +121,8 @@ pub fn load(request: &LoadRequest, host: &dyn Host) -> Loaded {
     names::check(&mut reader);
     twice::check(&mut reader);
     let xdg = request.xdg.clone();
-    let mut settings = Settings { file, daemon, servers, ctl: None, rpc_interfaces, fleet, xdg };
+    let apply = visor::apply_mode(&mut reader, xdg.is_some());
+    let mut settings = Settings { file, daemon, servers, ctl: None, rpc_interfaces, fleet, xdg, apply };
     settings.daemon.serverurl = servers::server_url(&settings.servers);
 
     let mut warnings = collected.warnings;
@@ -136,6 +140,7 @@ pub fn load(request: &LoadRequest, host: &dyn Host) -> Loaded {
         defined,
         diagnostics,
         files: collected.files,
+        names: collected.names,
         criticals: Vec::new(),
         warnings,
         infos: collected.infos,

@@ -24,6 +24,7 @@ pub mod environment;
 pub mod expand;
 mod format;
 pub mod glob;
+pub mod guard;
 pub mod include;
 pub mod ini;
 pub mod keys;

@@ -192,6 +192,11 @@ impl Core {
         for (process, spec) in pairs {
             self.respecify(process, spec);
         }
+        self.take_spec(id, spec);
+    }
+
+    /// Replaces what the configuration says of a group itself; its processes are the caller's business.
+    pub(super) fn take_spec(&mut self, id: GroupId, spec: GroupSpec) {
         self.order.retain(|other| *other != id);
         let at = self.order.partition_point(|other| {
             self.groups.get(other).is_some_and(|group| group.spec.priority <= spec.priority)
@@ -209,7 +214,7 @@ impl Core {
     }
 
     /// Returns an id that no process has: one that was given back, or a new one.
-    fn free_process_id(&mut self) -> ProcessId {
+    pub(super) fn free_process_id(&mut self) -> ProcessId {
         self.free_ids.pop_first().unwrap_or_else(|| {
             self.next_process += 1;
             ProcessId(self.next_process - 1)

@@ -131,6 +131,14 @@ pub enum Input {
     /// What the configuration says of a group changed in a way that touches nothing that runs: the same processes
     /// with other limits, policies or priorities.
     GroupRespecified(GroupSpec),
+    /// What the configuration says of a group changed in part: processes may come and go, and those named are to be
+    /// restarted; the others run on with what is new for them. Answered by [`super::Action::GroupAdded`].
+    GroupChanged {
+        /// What it is from now on.
+        group: GroupSpec,
+        /// Names of processes that have to be restarted for it.
+        restart: Vec<String>,
+    },
     /// A checked configuration is to replace the one in force (after `Action::Finish(Finish::Reload)` for a
     /// HUP, or at once for an update): what is the same stays untouched.
     FleetLoaded(FleetSpec),

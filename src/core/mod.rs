@@ -89,6 +89,7 @@ pub mod plan;
 pub mod pool;
 pub mod process;
 mod record;
+mod regroup;
 pub mod request;
 mod shutdown;
 pub mod snapshot;
@@ -161,6 +162,8 @@ pub struct Core {
     wishes: BTreeMap<(String, String), Desired>,
     /// Groups that are being stopped in order to be removed.
     leaving: BTreeSet<GroupId>,
+    /// Processes that are being stopped because their group has them no more.
+    departing: BTreeSet<ProcessId>,
     next_process: u32,
     /// Ids below `next_process` that were given back.
     free_ids: BTreeSet<ProcessId>,
@@ -227,6 +230,7 @@ impl Core {
     /// listeners that are ready.
     fn go_on(&mut self) {
         self.end_with_essential();
+        self.let_depart();
         self.update_on();
         self.close_on();
         self.report_closing();
@@ -260,6 +264,7 @@ impl Core {
             Input::Signal(signal) => self.on_daemon_signal(signal),
             Input::FleetLoaded(fleet) => self.on_fleet_loaded(fleet),
             Input::GroupRespecified(group) => self.on_respecified(group),
+            Input::GroupChanged { group, restart } => self.on_group_changed(group, &restart),
             Input::Output { process, pid, channel, bytes } => self.on_output(process, pid, channel, &bytes),
             Input::Captured { process, pid, channel, bytes } => {
                 self.on_captured(process, pid, channel, &bytes);

@@ -47,7 +47,7 @@ impl Core {
             | Request::Restart { process, .. }
             | Request::Signal { process, .. } => process,
         };
-        let known = self.table.get(&process);
+        let known = self.table.get(&process).filter(|_| !self.departing.contains(&process));
         if known.is_none_or(|process| self.groups.get(&process.group).is_none_or(|group| group.leaving)) {
             return self.reply(id, Reply::Failed("its group is being removed".to_owned()));
         }

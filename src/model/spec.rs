@@ -34,6 +34,22 @@ pub struct Settings {
     /// The directories of a user's own daemon; nothing in classic mode.
     #[serde(default)]
     pub xdg: Option<XdgRoots>,
+    /// `[visor] apply=`: when a change of the files is put in force.
+    #[serde(default)]
+    pub apply: ApplyMode,
+}
+
+/// When a change of the files is put in force.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ApplyMode {
+    /// By itself, but for what would stop programs by accident.
+    Auto,
+    /// By itself where no running process is touched; the rest when somebody says so.
+    Live,
+    /// When somebody says so; the files are not watched.
+    #[default]
+    Manual,
 }
 
 /// The directories of a user's own daemon.
@@ -322,12 +338,19 @@ pub struct ProcessSpec {
     /// Whose end its own end is.
     #[serde(default)]
     pub essential: Option<Essential>,
+    /// Restart it when settings change that it only gets by a restart; else they wait for its next start.
+    #[serde(default = "yes")]
+    pub restart_on_change: bool,
     /// Visor's own keys that are set and not built yet, as written.
     pub unbuilt: Vec<(String, String)>,
     /// Why it must not be started at all: an unbuilt key that protects or confines it.
     pub refused: Option<String>,
     /// Where its section stands.
     pub place: Place,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl ProcessSpec {
@@ -364,6 +387,7 @@ impl ProcessSpec {
             stderr: StreamSpec::default(),
             socket: None,
             essential: None,
+            restart_on_change: true,
             unbuilt: Vec::new(),
             refused: None,
             place,

@@ -94,7 +94,7 @@ const LIVE: Reload = Reload::Live;
 const RESTART: Reload = Reload::Restart;
 
 /// The keys of a program.
-pub static ROWS: [Row<ProgramDraft>; 38] = [
+pub static ROWS: [Row<ProgramDraft>; 39] = [
     row("command", Scope::Instance, RESTART, "program and arguments, required", |d, v| {
         d.has_command = true;
         d.process.command = v.text.to_owned();
@@ -289,6 +289,16 @@ pub static ROWS: [Row<ProgramDraft>; 38] = [
         "begin with the variables of a login: yes or no",
         |d, v| {
             d.process.env_login = Some(boolean(v.text)?);
+            Ok(())
+        },
+    ),
+    own_row(
+        "restart_on_change",
+        Scope::Section,
+        LIVE,
+        "restart it when its configuration changes",
+        |d, v| {
+            d.process.restart_on_change = boolean(v.text)?;
             Ok(())
         },
     ),

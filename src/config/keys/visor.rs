@@ -72,10 +72,15 @@ const fn idle(row: VisorRow, idle: &'static [&'static str]) -> VisorRow {
     VisorRow { idle, ..row }
 }
 
+/// A key that is read, by `check::visor`.
+const fn built(row: VisorRow) -> VisorRow {
+    VisorRow { key: Key { built: Built::Yes, ..row.key }, ..row }
+}
+
 const NO: &[&str] = &["no", "false", "off", "0"];
 
 /// The keys of a program and of `[program-default]`.
-static PROGRAM: [VisorRow; 120] = [
+static PROGRAM: [VisorRow; 119] = [
     // Identity.
     key("description", LIVE, "what the program is, for people"),
     key("alias", LIVE, "further names of the program"),
@@ -146,7 +151,6 @@ static PROGRAM: [VisorRow; 120] = [
     key("reload_signal", LIVE, "signal that makes it read its configuration"),
     key("reload_command", LIVE, "command that makes it read its configuration"),
     idle(key("restart_style", LIVE, "how a restart is done"), &["stop-start"]),
-    key("restart_on_change", LIVE, "restart when its configuration changes"),
     // Sockets.
     key("sockets", RESTART, "names of sockets that it is given"),
     key("on_demand", LIVE, "start at the first connection"),
@@ -239,7 +243,7 @@ static DELEGATE: [VisorRow; 4] = [
 
 /// The keys of `[visor]`.
 static DAEMON: [VisorRow; 9] = [
-    idle(key("apply", LIVE, "auto, live or manual"), &["manual"]),
+    built(key("apply", LIVE, "when changed files take effect: auto, live or manual")),
     key("state_dir", Reload::Daemon, "directory of logs, history and wishes"),
     key("host_id", Reload::Daemon, "name of this host in a shared home"),
     key("profile", RESTART, "the profile in use"),

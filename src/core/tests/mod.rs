@@ -4,6 +4,7 @@ mod essential;
 mod exit;
 mod fleet;
 mod listener;
+mod regroup;
 mod requests;
 mod shutdown;
 mod snapshot;
