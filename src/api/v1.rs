@@ -17,7 +17,9 @@ pub use follow::{FollowRequest, Piece, PieceReader};
 pub use process::{
     Config, ConfigState, Daemon, Exit, FailedStage, Process, Row, Server, StatusList, StatusReply,
 };
-pub use results::{GroupAction, GroupResult, GroupResults, ProcessResult, ResultStatus, Results};
+pub use results::{
+    GroupAction, GroupResult, GroupResults, PlannedAction, PlannedStep, ProcessResult, ResultStatus, Results,
+};
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -45,6 +47,8 @@ pub mod path {
     pub const REREAD: &str = "/v1/reread";
     /// Reads the configuration and applies it.
     pub const UPDATE: &str = "/v1/update";
+    /// Reads the configuration, tells what it changes, and applies it.
+    pub const APPLY: &str = "/v1/apply";
     /// Adds groups of the configuration that was read.
     pub const ADD: &str = "/v1/add";
     /// Removes stopped groups.
@@ -148,6 +152,16 @@ pub struct WaitRequest {
 pub struct Groups {
     /// Which groups; for update none means all.
     pub groups: Vec<String>,
+}
+
+/// What `POST /v1/apply` takes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ApplyRequest {
+    /// Which groups; none means all.
+    pub groups: Vec<String>,
+    /// Whether only to tell what would be done.
+    pub dry_run: bool,
 }
 
 /// What applying a change costs.

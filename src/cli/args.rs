@@ -47,6 +47,7 @@ verbs! {
     Edit edit,
     Check check,
     Reread reread,
+    Apply apply,
     Update update,
     Add add,
     Remove remove,

@@ -13,9 +13,9 @@ pub mod escape;
 pub mod exit;
 pub mod explain;
 mod follow;
+mod happened;
 #[cfg(test)]
 mod manual_tests;
-mod happened;
 mod merge;
 pub mod output;
 mod own_config;

@@ -127,7 +127,9 @@ pub(super) fn groups(session: &Session, reply: &Reply, json: bool) -> Outcome {
         session.screen.json(&String::from_utf8_lossy(&reply.body));
     } else {
         answer.diagnostics.iter().for_each(|diagnostic| session.screen.message(&diagnostic.to_string()));
-        answer.results.iter().for_each(|result| tell_group(&session.screen, result));
+        for result in &answer.results {
+            tell_group(&session.screen, result);
+        }
         daemon_keys(session, &answer.daemon, "changed without a restart");
         if !answer.ok {
             session.screen.message("error: the configuration has mistakes, so nothing was changed");
@@ -157,7 +159,13 @@ fn row(action: GroupAction) -> (GroupAction, &'static str, i32) {
     ACTIONS.into_iter().find(|row| row.0 == action).unwrap_or((action, "has problems", exit::REFUSED))
 }
 
-fn tell_group(screen: &Screen, result: &GroupResult) {
+/// Whether an action says that something was not done.
+pub(super) fn is_failure(action: GroupAction) -> bool {
+    row(action).2 != exit::OK
+}
+
+/// Tells what was done with a group; returns the exit code that follows.
+pub(super) fn tell_group(screen: &Screen, result: &GroupResult) -> i32 {
     let (action, words, code) = row(result.action);
     let more = if result.text.is_empty() { String::new() } else { format!(" ({})", result.text) };
     if code == exit::OK && action != GroupAction::AlreadyActive {
@@ -165,6 +173,7 @@ fn tell_group(screen: &Screen, result: &GroupResult) {
     } else {
         screen.message(&format!("ERROR: {words}: {}{more}", result.group));
     }
+    code
 }
 
 #[cfg(test)]

@@ -1,3 +1,5 @@
+//! What waits and what does not, case by case.
+
 use super::*;
 use crate::config::check::tests::fleet;
 use std::sync::Arc;

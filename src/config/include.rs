@@ -78,8 +78,8 @@ impl Collected {
             }
             _ => {}
         }
-        collected.expect(xdg::DIRECTORY);
-        collected.expect(xdg::PATTERN);
+        collected.look_for(xdg::DIRECTORY);
+        collected.look_for(xdg::PATTERN);
         let mut matches = glob(&directory, xdg::PATTERN, host);
         matches.sort_by(|a, b| a.as_os_str().cmp(b.as_os_str()));
         if !matches.is_empty() {
@@ -133,7 +133,7 @@ impl Collected {
         }
         self.document.settle_here(base);
         for pattern in self.patterns(base, host) {
-            self.expect(&pattern);
+            self.look_for(&pattern);
             let mut matches = glob(base, &pattern, host);
             matches.sort_by(|a, b| a.as_os_str().cmp(b.as_os_str()));
             if matches.is_empty() {
@@ -146,7 +146,7 @@ impl Collected {
     }
 
     /// Notes what files are called that may come later.
-    fn expect(&mut self, pattern: &str) {
+    fn look_for(&mut self, pattern: &str) {
         self.names.extend(pattern.split('/').filter(|name| !name.is_empty()).map(str::to_owned));
     }
 

@@ -64,6 +64,8 @@ pub enum Action {
     Persist(ProcessId),
     /// A group came into force: make its AUTO log files.
     GroupAdded(String),
+    /// A group in force is another one now: other members, or other settings of some.
+    GroupChanged(String),
     /// A group is no longer in force.
     GroupRemoved(String),
     /// The answer to a request.

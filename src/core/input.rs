@@ -132,7 +132,7 @@ pub enum Input {
     /// with other limits, policies or priorities.
     GroupRespecified(GroupSpec),
     /// What the configuration says of a group changed in part: processes may come and go, and those named are to be
-    /// restarted; the others run on with what is new for them. Answered by [`super::Action::GroupAdded`].
+    /// restarted; the others run on with what is new for them. Answered by [`super::Action::GroupChanged`].
     GroupChanged {
         /// What it is from now on.
         group: GroupSpec,

@@ -55,7 +55,7 @@ impl Core {
                 self.start(process, Actor::Policy, "autostart");
             }
         }
-        self.actions.push_back(Action::GroupAdded(name));
+        self.actions.push_back(Action::GroupChanged(name));
     }
 
     fn admit(&mut self, group: GroupId, spec: Arc<ProcessSpec>, added: &mut Vec<ProcessId>) -> ProcessId {
@@ -90,7 +90,7 @@ impl Core {
             self.remove_process(id);
             self.free_ids.insert(id);
             self.mark_header();
-            self.actions.extend(name.map(Action::GroupAdded));
+            self.actions.extend(name.map(Action::GroupChanged));
         }
     }
 

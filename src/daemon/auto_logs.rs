@@ -84,7 +84,8 @@ impl Maker {
                 for (stream, (_, name)) in
                     [&mut process.stdout, &mut process.stderr].into_iter().zip(CHANNELS)
                 {
-                    let LogTarget::Auto(path) = &mut stream.logfile else { continue };
+                    // A file that is in use stays.
+                    let LogTarget::Auto(path @ None) = &mut stream.logfile else { continue };
                     if merged && name == "stderr" {
                         continue;
                     }

@@ -2,6 +2,7 @@
 
 use super::control::{Calls, Control, Jobs, SUPERVISOR_VERSION, Subscribers};
 use super::history::Journal;
+use super::hot_reload::{FIRST_READ_AFTER, HotReload};
 use super::image::{Common, Environment};
 use super::instance::{self, Claim, Identity, Outcome, Who};
 use super::keeper_loss::{HandOver, take_hand_over};
@@ -169,6 +170,7 @@ fn first(mut link: Link, keeper: Pid, handed: &HandOver) -> Result<Box<Reactor>,
     }
     reactor.log(Level::Info, &format!("supervisord started with pid {keeper}"));
     reactor.inputs.push_back(Input::Boot);
+    reactor.watch_config(FIRST_READ_AFTER);
     reactor.trim_later();
     Ok(reactor)
 }
@@ -398,6 +400,7 @@ pub(super) fn assemble(link: Link, keeper: Pid, parts: Parts) -> Result<Box<Reac
         updates: Vec::new(),
         last_update: 0,
         hup_waits: false,
+        hot: HotReload::default(),
         latest: None,
         latest_daemon: None,
         config_state: v1::Config::default(),

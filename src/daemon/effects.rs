@@ -31,6 +31,7 @@ pub(super) fn perform(reactor: &mut Reactor, action: Action) {
         Action::Log { level, text } => reactor.log(level, &text),
         Action::Persist(process) => reactor.persist(process),
         Action::GroupAdded(group) => reactor.group_came(&group),
+        Action::GroupChanged(group) => reactor.afterwards.changed_groups.push((group, true)),
         Action::GroupRemoved(group) => reactor.group_went(&group),
         Action::Reply { id, reply } => reactor.take_reply(id, &reply),
         Action::KeepEvent(delivery) => reactor.keep_event(&delivery),

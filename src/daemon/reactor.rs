@@ -3,8 +3,10 @@
 //! One turn never waits for anything but the poll, and the poll's timeout is the next deadline: none while
 //! nothing is timed. Must not decide anything about programs.
 
-use super::control::{CallId, Calls, ClientId, Control, Jobs, Subscribers, Update, Verb};
+use super::config_watch::{Looked, Reading};
+use super::control::{CallId, Calls, ClientId, Control, Jobs, Part, Subscribers, Update, Verb};
 use super::history::Journal;
+use super::hot_reload::HotReload;
 use super::image::{Common, Environment};
 use super::instance::Identity;
 use super::link::Link;
@@ -66,9 +68,21 @@ pub(super) enum Job {
     Loaded(Purpose, Box<Loaded>),
     /// The AUTO files of a fleet that is to come into force were made, or it cannot come into force: for which update,
     /// and what to log.
-    Targeted { serial: u64, target: Result<FleetSpec, String>, words: Vec<(Level, String)> },
+    Targeted {
+        serial: u64,
+        target: Result<FleetSpec, String>,
+        words: Vec<(Level, String)>,
+        parts: Vec<Part>,
+    },
+    /// The files were looked at, or read, because they may have changed.
+    ConfigLooked(Looked),
+    ConfigRead(Box<Reading>),
     /// A piece of a log was read for a client; one that is followed has a number among those of its client.
-    Read { client: ClientId, follower: Option<(usize, Follower)>, bytes: io::Result<Vec<u8>> },
+    Read {
+        client: ClientId,
+        follower: Option<(usize, Follower)>,
+        bytes: io::Result<Vec<u8>>,
+    },
     /// A socket that programs share was opened, or could not be: in which epoch, which.
     SocketOpened(u64, String, Result<OwnedFd, Failure>),
     /// The environment of a process, for a client.
@@ -95,8 +109,8 @@ pub(super) enum Purpose {
 /// What the actions of a round leave to be done once at its end.
 #[derive(Default)]
 pub(super) struct Afterwards {
-    /// Groups whose logs are opened again, with their new limits.
-    pub(super) relog: Vec<String>,
+    /// Groups whose logs are opened again, with their new limits, but for these processes.
+    pub(super) relog: Vec<(String, Vec<String>)>,
     /// Groups that came (true) or went since the state file was made.
     pub(super) changed_groups: Vec<(String, bool)>,
     /// Counts of left-overs that the core asked for.
@@ -171,6 +185,8 @@ pub(super) struct Reactor {
     pub(super) last_update: u64,
     /// Whether the configuration is read again when the update that is under way is done: a HUP asked for that.
     pub(super) hup_waits: bool,
+    /// The watched files, and changes of them that wait.
+    pub(super) hot: HotReload,
     /// What the files said when they were last read, where that is not in force.
     pub(super) latest: Option<FleetSpec>,
     /// What they said of the daemon itself then.
@@ -246,6 +262,7 @@ impl Reactor {
             self.jobs.next_deadline(),
             self.sockets.as_ref().and_then(Sockets::next_deadline),
             self.listeners.next_deadline(),
+            self.hot.next_deadline(),
         ]);
         // Rounded up to the poll's resolution: waking a little early would only mean to sleep again.
         let round_up = |rest: Duration| rest.checked_add(Duration::from_micros(999)).unwrap_or(rest);
@@ -276,6 +293,7 @@ impl Reactor {
         self.take_reports();
         self.take_disk_events();
         self.tend_sockets(now);
+        self.tend_config(now);
         self.control.tick(now);
         self.take_requests();
         self.tend_streams();

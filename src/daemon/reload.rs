@@ -3,9 +3,10 @@
 use super::activate::Activated;
 use super::auto_logs;
 use super::control::{NOBODY, Verb};
+use super::hot_reload::FIRST_READ_AFTER;
 use super::reactor::{Job, Purpose, Reactor};
 use super::store::Store;
-use crate::config::{self, Loaded};
+use crate::config::{self, LoadRequest, Loaded};
 use crate::core::{Input, Phase};
 use crate::model::spec::{FleetSpec, Settings};
 use crate::model::{Level, Signal};
@@ -46,12 +47,18 @@ impl Reactor {
             self.load_again = true;
             return;
         }
+        let request = self.config_request();
+        self.disk.run(Box::new(move || Job::Loaded(purpose, Box::new(config::load(&request, &RealHost)))));
+    }
+
+    /// Returns what to read.
+    pub(super) fn config_request(&self) -> LoadRequest {
         let mut request = match &self.settings.xdg {
             Some(roots) => self.options.xdg_request(roots.clone()),
             None => self.options.load_request(self.settings.file.clone()),
         };
         request.environment = self.common.nameable();
-        self.disk.run(Box::new(move || Job::Loaded(purpose, Box::new(config::load(&request, &RealHost)))));
+        request
     }
 
     /// Takes in a configuration that was read: a bad one changes nothing.
@@ -156,6 +163,8 @@ impl Reactor {
         }
         self.log(Level::Info, &format!("supervisord started with pid {keeper}"));
         self.compare_with_latest();
+        self.hot.release(|_| true);
+        self.watch_config(FIRST_READ_AFTER);
         self.is_up = false;
         self.inputs.push_back(Input::Boot);
         self.trim_later();

@@ -264,9 +264,11 @@ impl Reactor {
                     self.shared_socket_opened(epoch, url, opened)
                 }
                 Event::Done(Job::Loaded(purpose, loaded)) => self.loaded(purpose, *loaded),
-                Event::Done(Job::Targeted { serial, target, words }) => {
-                    self.targeted(serial, target, &words);
+                Event::Done(Job::Targeted { serial, target, words, parts }) => {
+                    self.targeted(serial, target, parts, &words);
                 }
+                Event::Done(Job::ConfigLooked(looked)) => self.config_looked(looked),
+                Event::Done(Job::ConfigRead(reading)) => self.config_read(*reading),
                 Event::Done(Job::Read { client, follower, bytes }) => {
                     self.log_was_read(client, follower, bytes)
                 }

@@ -3,6 +3,7 @@
 use super::activate::Activated;
 use super::boot::{HELD_BUFFERS, HELD_EVENTS, Parts, Refusal, assemble, take_held};
 use super::event_store::EventStore;
+use super::hot_reload::FIRST_READ_AFTER;
 use super::image::Environment;
 use super::keeper_loss::HandOver;
 use super::link::Link;
@@ -65,6 +66,7 @@ pub(super) fn resume(
     reactor.open_servers_or_say(held);
     take_over(&mut reactor, handed);
     reactor.resume_listeners(in_doubt);
+    reactor.watch_config(FIRST_READ_AFTER);
     reactor.trim_later();
     Ok(reactor)
 }

@@ -1,8 +1,8 @@
 //! `visorctl edit`: what the editor leaves counts only when it has no mistake.
 
 use super::bench::{Bench, Said, said};
-use crate::common::pty::Pty;
 use super::world::World;
+use crate::common::pty::Pty;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;

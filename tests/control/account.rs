@@ -20,6 +20,9 @@ use std::time::Duration;
 /// Where a user's own programs are written.
 const CONF_D: &str = ".config/visor/conf.d";
 
+/// The file beside it.
+pub(super) const MAIN_FILE: &str = ".config/visor/visor.conf";
+
 /// A user and the machine around them.
 pub(super) struct Account {
     /// The directory that is all of it: the home, and what stands for `/`.
@@ -32,6 +35,13 @@ impl Account {
         Account::new_for(name, Who::Ordinary)
     }
 
+    /// Makes an account whose files take effect by themselves when they change, as everybody has it who says nothing.
+    pub(super) fn watched(name: &str) -> Account {
+        let account = Account::new(name);
+        fs::remove_file(account.sandbox.path(MAIN_FILE)).expect("our own file");
+        account
+    }
+
     /// Makes one for a certain user.
     pub(super) fn new_for(name: &str, who: Who) -> Account {
         let sandbox = Sandbox::new(name, who);
@@ -40,6 +50,8 @@ impl Account {
         for directory in [".config", ".config/visor", CONF_D] {
             account.sandbox.mkdir(directory);
         }
+        // Most tests say themselves when a change is to take effect.
+        account.sandbox.write(MAIN_FILE, "[visor]\napply=manual\n");
         account.sandbox.daemon_binary();
         account.visorctl();
         account

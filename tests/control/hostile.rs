@@ -39,6 +39,7 @@ pub(super) const ENDPOINTS: &[&str] = &[
     "POST /v1/clear",
     "POST /v1/reread",
     "POST /v1/update",
+    "POST /v1/apply",
     "POST /v1/add",
     "POST /v1/remove",
     "POST /v1/stdin?name=web",

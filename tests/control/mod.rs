@@ -2,10 +2,12 @@
 
 mod account;
 mod descriptors;
-mod first_minute;
+mod editors;
 mod environment;
+mod first_minute;
 mod history;
 mod hostile;
+mod hot_reload;
 mod race;
 mod raw;
 mod reload;

@@ -115,7 +115,7 @@ fn a_signal_to_read_a_bad_file_logs_what_is_wrong_with_it() {
 fn changes_of_the_daemon_itself_are_told_and_wait_for_its_restart() {
     let account = started("daemon-keys");
     let main = |text: &str| account.sandbox.write(".config/visor/visor.conf", text);
-    main("[supervisord]\nloglevel=debug\nlogfile_backups=3\n");
+    main("[visor]\napply=manual\n[supervisord]\nloglevel=debug\nlogfile_backups=3\n");
     let both = "[supervisord] logfile_backups: changed, waits for visorctl daemon restart";
     let (code, out, err) = account.told(&["reread"]);
     assert_eq!((code, out.as_str()), (0, "No config updates to processes\n"), "{err}");

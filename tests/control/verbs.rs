@@ -100,7 +100,7 @@ fn status_shows_the_truth_in_words_code_and_json() {
     let daemon = json(&account, &["daemon", "status", "--json"]);
     assert_eq!(daemon["sockets"].as_array().map(Vec::len), Some(2), "{daemon}");
     assert_eq!(daemon["config"]["file"], account.sandbox.text(".config/visor"), "{daemon}");
-    assert_eq!(daemon["config"]["files"], 2, "{daemon}");
+    assert_eq!(daemon["config"]["files"], 3, "{daemon}");
     account.program("dies", "command=sh -c 'echo my last words >&2; exit 3'\nstartretries=0");
     account.ok(&["update"]);
     account.ok(&["wait", "dies", "--exit", "--timeout", "30s"]);

@@ -298,6 +298,7 @@ impl World {
             Action::Publish(_)
             | Action::Log { .. }
             | Action::GroupAdded(_)
+            | Action::GroupChanged(_)
             | Action::GroupRemoved(_)
             | Action::KeepEvent(_)
             | Action::SettleEvent { .. }
@@ -330,7 +331,9 @@ impl World {
             }
             Action::Log { text, .. } => mix(text.len() as u64),
             Action::Persist(id) => mix(u64::from(id.0) << 4 | 6),
-            Action::GroupAdded(name) | Action::GroupRemoved(name) => mix(name.len() as u64),
+            Action::GroupAdded(name) | Action::GroupChanged(name) | Action::GroupRemoved(name) => {
+                mix(name.len() as u64)
+            }
             Action::Reply { id, .. } => mix(id.0 << 4 | 7),
             Action::KeepEvent(delivery) => mix(delivery.serial << 4 | 8),
             Action::SettleEvent { delivery, fate } => mix(delivery.serial << 8 | (*fate as u64) << 4 | 9),

@@ -209,6 +209,8 @@ pub struct Config {
     pub waits_for_restart: Vec<String>,
     /// Whether anything waits for an update.
     pub waits_for_update: bool,
+    /// Changes that were not put in force by themselves, because programs would stop; with the reason, a line each.
+    pub waits_for_apply: Vec<String>,
 }
 
 /// A server that the configuration names.

@@ -32,7 +32,8 @@ fn the_daemon_has_the_documented_fields() {
         "started_unix": 1.0, "sockets": ["/s"], "lock": "/l", "log": "/v.log",
         "servers": [{"section": "inet_http_server", "address": "*:9001", "open": false, "text": "why"}],
         "config": {"file": "/c", "files": 2, "state": "bad", "since_unix": 0.0, "problems": ["/c:1: error: x"],
-                   "waits_for_restart": ["umask"], "waits_for_update": true},
+                   "waits_for_restart": ["umask"], "waits_for_update": true,
+                   "waits_for_apply": ["web: why"]},
     });
     let reply = json!({"daemon": daemon, "processes": [], "missing": ["x"]});
     assert_eq!(round::<StatusReply>(reply.clone()), reply);

@@ -113,6 +113,9 @@ fn lines(daemon: &Daemon) -> Vec<String> {
     let state = match daemon.config.state {
         ConfigState::Ok => "in force",
         ConfigState::Bad => "has mistakes, the last good one stays in force",
+        ConfigState::Pending if !daemon.config.waits_for_apply.is_empty() => {
+            "changed, waits for visorctl apply"
+        }
         ConfigState::Pending if daemon.config.waits_for_restart.is_empty() => {
             "changed, waits for visorctl update"
         }
@@ -121,13 +124,16 @@ fn lines(daemon: &Daemon) -> Vec<String> {
         }
         ConfigState::Pending => "changed, waits for a restart of visord",
     };
+    let is_bad = daemon.config.state == ConfigState::Bad;
+    let since = if is_bad { super::status::since(&daemon.config) } else { String::new() };
     let mut lines = vec![
         line("visord", &format!("{}, {}", daemon.version, daemon.phase.replace('_', " "))),
         line("pid", &format!("{} (reactor {})", daemon.pid, daemon.reactor_pid)),
         line("instance", &daemon.instance),
-        line("configuration", &format!("{}: {state}", files(daemon))),
+        line("configuration", &format!("{}: {state}{since}", files(daemon))),
     ];
     lines.extend(daemon.config.problems.iter().map(|problem| line("", problem)));
+    lines.extend(daemon.config.waits_for_apply.iter().map(|waiting| line("", waiting)));
     if !daemon.config.waits_for_restart.is_empty() {
         let keys = daemon.config.waits_for_restart.join(" ");
         lines.push(line("", &format!("changed in [supervisord]: {keys}")));

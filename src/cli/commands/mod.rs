@@ -1,6 +1,7 @@
 //! One file per verb: its arguments, what it asks, and what it shows.
 
 pub mod add;
+pub mod apply;
 pub mod avail;
 pub mod boot;
 pub mod check;

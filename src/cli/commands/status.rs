@@ -1,10 +1,12 @@
 //! `visorctl status`: the list of programs, and whether all that should run does.
 
+use crate::api::describe;
 use crate::api::http::uri;
 use crate::api::v1::{self, ConfigState, StatusReply};
 use crate::cli::{Outcome, Problem, Session, exit, report, table};
 use crate::client::Connection;
 use crate::client::http::parse;
+use jiff::tz::TimeZone;
 
 /// Show the state of programs
 #[derive(Debug, Default, clap::Args)]
@@ -101,11 +103,18 @@ fn tell_config(session: &Session, config: &v1::Config) {
     };
     match config.state {
         ConfigState::Ok => {}
-        ConfigState::Bad => session
-            .screen
-            .message(&format!("the configuration has mistakes, the last good one stays in force{problems}")),
+        ConfigState::Bad => {
+            let since = since(config);
+            let text =
+                format!("the configuration has mistakes{since}, the last good one stays in force{problems}");
+            session.screen.message(&text);
+        }
         ConfigState::Pending => {
-            if config.waits_for_update || config.waits_for_restart.is_empty() {
+            let waiting = &config.waits_for_apply;
+            waiting.iter().for_each(|line| {
+                session.screen.message(&format!("a change waits for visorctl apply: {line}"));
+            });
+            if waiting.is_empty() && (config.waits_for_update || config.waits_for_restart.is_empty()) {
                 let text = format!("a change of the configuration waits for visorctl update{problems}");
                 session.screen.message(&text);
             }
@@ -116,6 +125,14 @@ fn tell_config(session: &Session, config: &v1::Config) {
             }
         }
     }
+}
+
+/// Returns since when the configuration has been as it is, where that is known.
+pub(super) fn since(config: &v1::Config) -> String {
+    if config.since_unix <= 0.0 {
+        return String::new();
+    }
+    format!(" since {}", describe::stop_time(config.since_unix as i64, &TimeZone::system()))
 }
 
 fn code(status: &StatusReply) -> i32 {

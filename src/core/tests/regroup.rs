@@ -32,7 +32,7 @@ fn change(bench: &mut Bench, group: GroupSpec, restart: &[&str]) {
 }
 
 fn came(bench: &Bench) -> usize {
-    bench.actions.iter().filter(|action| **action == Action::GroupAdded("team".to_owned())).count()
+    bench.actions.iter().filter(|action| **action == Action::GroupChanged("team".to_owned())).count()
 }
 
 #[test]

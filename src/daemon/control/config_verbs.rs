@@ -1,5 +1,6 @@
 //! reread, update, add, remove: what the files say now, and putting it in force where it differs.
 
+use super::in_force::{Changes, target_of};
 use super::route::body;
 use super::rpc::{self, CallId};
 use super::updates::{Asker, Obstacle};
@@ -11,12 +12,10 @@ use crate::api::v1::{
 };
 use crate::config::keys::Reload;
 use crate::config::{Diagnostic, Loaded, diff};
-use crate::core::Input;
 use crate::daemon::reactor::{Purpose, Reactor};
-use crate::model::spec::{DaemonSpec, FleetSpec, GroupSpec, LogTarget};
+use crate::model::spec::{DaemonSpec, FleetSpec};
 use crate::model::{Level, ProcessId};
 use crate::sys::clock;
-use std::sync::Arc;
 
 /// What a client wants to do with groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +26,12 @@ pub(in crate::daemon) enum Verb {
     Update,
     /// Put new groups in force.
     Add,
+    /// Tell what would be put in force, and change nothing.
+    Plan,
+    /// Put everything in force that differs, and tell what that is.
+    Apply,
+    /// Put these in force, because their files changed.
+    Watched,
 }
 
 impl Reactor {
@@ -44,10 +49,16 @@ impl Reactor {
         self.read_for(client, Verb::Add, asked.groups)
     }
 
+    pub(super) fn answer_apply(&mut self, client: ClientId, request: &Request) -> Result<(), ErrorReply> {
+        let asked: v1::ApplyRequest = body(request)?;
+        let verb = if asked.dry_run { Verb::Plan } else { Verb::Apply };
+        self.read_for(client, verb, asked.groups)
+    }
+
     fn read_for(&mut self, client: ClientId, verb: Verb, groups: Vec<String>) -> Result<(), ErrorReply> {
         // Told now, not when the files have been read; then it is asked again.
         match self.may_change_groups() {
-            Err(Obstacle::Busy) if verb == Verb::Reread => {}
+            Err(Obstacle::Busy) if matches!(verb, Verb::Reread | Verb::Plan) => {}
             may => may.map_err(|why| ErrorReply::from(&why))?,
         }
         self.read_configuration(Purpose::Client { client, verb, groups });
@@ -79,86 +90,22 @@ impl Reactor {
             }
             return;
         };
-        let active = self.core.fleet();
-        let found = diff::between(&active, &settings.fleet);
-        let daemon = diff::daemon_change(&self.settings.daemon, &settings.daemon);
-        let daemon: Vec<ChangedKey> = daemon.into_iter().map(changed_key).collect();
+        let changes = Changes::between(self, settings);
         if verb == Verb::Reread {
-            let changed = found.changed.iter().map(changed_group).collect();
-            let diff::FleetDiff { added, removed, .. } = found;
-            return self.send(client, &v1::Reread { ok: true, added, changed, removed, daemon, diagnostics });
-        }
-        let reply = v1::GroupResults { ok: true, results: Vec::new(), daemon, diagnostics };
-        let plan = Plan { active, wanted: settings.fleet, daemon: settings.daemon, found };
-        self.put_in_force(client, verb, groups, plan, reply);
-    }
-
-    fn put_in_force(
-        &mut self,
-        client: ClientId,
-        verb: Verb,
-        groups: &[String],
-        plan: Plan,
-        mut reply: v1::GroupResults,
-    ) {
-        let Plan { active, wanted, daemon, found } = plan;
-        let all = groups.is_empty() || groups.iter().any(|group| group == "all");
-        let chosen = |name: &String| all || groups.contains(name);
-        let known =
-            |name: &String| active.groups.iter().chain(&wanted.groups).any(|group| group.name == *name);
-        for name in groups.iter().filter(|name| *name != "all" && !known(name)) {
-            reply.results.push(result(name, GroupAction::NoSuchGroup, ""));
-        }
-        let mut waiting: Vec<(String, GroupAction)> = Vec::new();
-        if verb == Verb::Update {
-            waiting.extend(
-                found.removed.iter().filter(|name| chosen(name)).map(|n| (n.clone(), GroupAction::Removed)),
-            );
-            let changed = found.changed.iter().map(|change| &change.name).filter(|name| chosen(name));
-            waiting.extend(changed.map(|name| (name.clone(), GroupAction::Updated)));
-        } else {
-            let there = groups.iter().filter(|name| active.groups.iter().any(|group| group.name == **name));
-            reply.results.extend(there.map(|name| result(name, GroupAction::AlreadyActive, "")));
-        }
-        waiting
-            .extend(found.added.iter().filter(|name| chosen(name)).map(|n| (n.clone(), GroupAction::Added)));
-        let is_live =
-            |name: &String| found.changed.iter().any(|change| change.name == *name && is_live_change(change));
-        let (live, waiting): (Vec<_>, Vec<_>) =
-            waiting.into_iter().partition(|(name, action)| *action == GroupAction::Updated && is_live(name));
-        // Before what needs no restart is changed: all of it or nothing.
-        if let Err(why) = self.may_change_to(&target_of(active.clone(), wanted.clone(), &waiting)) {
-            return self.refuse_update(Asker::Json { client, reply }, &why);
-        }
-        if verb == Verb::Update {
-            self.change_daemon_live(&daemon);
-        } else {
-            reply.daemon.clear();
-        }
-        let mut changed = Vec::new();
-        for (name, _) in live {
-            let Some(group) = wanted.groups.iter().find(|group| group.name == name) else { continue };
-            changed.extend(self.change_live(group.clone()));
-            reply.results.push(result(&name, GroupAction::ChangedLive, ""));
-        }
-        if waiting.is_empty() {
+            let changed = changes.found.changed.iter().map(changed_group).collect();
+            let diff::FleetDiff { added, removed, .. } = changes.found;
+            let reply = v1::Reread { ok: true, added, changed, removed, daemon: changes.keys, diagnostics };
             return self.send(client, &reply);
         }
-        // What follows must find it as it is by then, or it would be restarted after all.
-        let mut active = active;
-        for group in changed {
-            if let Some(known) = active.groups.iter_mut().find(|known| known.name == group.name) {
-                *known = group;
-            }
-        }
-        self.change_groups(Asker::Json { client, reply }, target_of(active, wanted, &waiting), waiting);
+        let reply = v1::GroupResults { ok: true, diagnostics, ..v1::GroupResults::default() };
+        self.put_in_force(client, verb, groups, changes, reply);
     }
 
     /// Puts one more group of the latest configuration in force for a call.
     pub(super) fn add_for(&mut self, call: CallId, group: &str) {
         let waiting = vec![(group.to_owned(), GroupAction::Added)];
         let target = target_of(self.core.fleet(), self.latest_fleet(), &waiting);
-        self.change_groups(Asker::Call(call), target, waiting);
+        self.change_groups(Asker::Call(call), target, waiting, Vec::new());
     }
 
     /// Takes a group out of force for a call.
@@ -170,7 +117,7 @@ impl Reactor {
     fn take_away(&mut self, asker: Asker, waiting: Vec<(String, GroupAction)>) {
         let fleet = self.core.fleet();
         let target = target_of(fleet.clone(), FleetSpec { groups: Vec::new() }, &waiting);
-        if self.change_groups(asker, target, waiting) {
+        if self.change_groups(asker, target, waiting, Vec::new()) {
             self.latest.get_or_insert(fleet);
         }
     }
@@ -238,16 +185,18 @@ impl Reactor {
 
     /// Remembers whether the files are good, for `status`.
     pub(in crate::daemon) fn note_config_state(&mut self, loaded: &Loaded) {
+        let known = std::mem::take(&mut self.config_state.problems);
         self.config_state.problems = loaded.errors().map(ToString::to_string).collect();
         self.config_state.files = loaded.files.len();
         if let Some(settings) = &loaded.settings {
+            self.hot.note_origins(&self.core.fleet(), &settings.fleet);
             self.latest = Some(settings.fleet.clone());
             self.latest_daemon = Some(Box::new(settings.daemon.clone()));
             if self.config_state.state == v1::ConfigState::Bad {
                 self.set_config_state(v1::ConfigState::Ok);
             }
             self.compare_with_latest();
-        } else {
+        } else if self.config_state.problems != known {
             self.set_config_state(v1::ConfigState::Bad);
             let problems = self.config_state.problems.join("; ");
             self.record_note("", "config_bad", &problems);
@@ -275,7 +224,7 @@ impl Reactor {
     }
 
     /// Puts in force of `[supervisord]` what needs no restart of the daemon: what the rows call live.
-    fn change_daemon_live(&mut self, wanted: &DaemonSpec) {
+    pub(super) fn change_daemon_live(&mut self, wanted: &DaemonSpec) {
         if self.settings.daemon.loglevel != wanted.loglevel {
             self.settings.daemon.loglevel = wanted.loglevel;
             self.activity.set_level(wanted.loglevel);
@@ -293,30 +242,8 @@ impl Reactor {
     }
 }
 
-/// What an update starts from.
-struct Plan {
-    active: FleetSpec,
-    wanted: FleetSpec,
-    daemon: DaemonSpec,
-    found: diff::FleetDiff,
-}
-
-/// Returns what is in force once groups of the wanted fleet have taken the place of those that are.
-fn target_of(active: FleetSpec, wanted: FleetSpec, waiting: &[(String, GroupAction)]) -> FleetSpec {
-    let takes = |group: &GroupSpec| waiting.iter().any(|(known, _)| *known == group.name);
-    let kept = active.groups.into_iter().filter(|group| !takes(group));
-    FleetSpec { groups: kept.chain(wanted.groups.into_iter().filter(takes)).collect() }
-}
-
 pub(super) fn result(group: &str, action: GroupAction, text: &str) -> GroupResult {
     GroupResult { group: group.to_owned(), action, text: text.to_owned() }
-}
-
-/// Whether a group can be changed without touching what runs.
-fn is_live_change(change: &diff::GroupChange) -> bool {
-    let same = change.added.is_empty() && change.removed.is_empty();
-    let keys = change.keys.iter().all(|key| diff::cost(key) == Reload::Live);
-    same && keys && change.changed.iter().all(|process| process.reload == Reload::Live)
 }
 
 fn changed_group(change: &diff::GroupChange) -> ChangedGroup {
@@ -328,11 +255,11 @@ fn changed_group(change: &diff::GroupChange) -> ChangedGroup {
     ChangedGroup { group: change.name.clone(), processes: processes.collect() }
 }
 
-fn changed_key((key, reload): (&'static str, Reload)) -> ChangedKey {
+pub(super) fn changed_key((key, reload): (&'static str, Reload)) -> ChangedKey {
     ChangedKey { key: key.to_owned(), cost: cost(reload) }
 }
 
-fn cost(reload: Reload) -> Cost {
+pub(super) fn cost(reload: Reload) -> Cost {
     match reload {
         Reload::Live => Cost::Live,
         Reload::Restart => Cost::Restart,
@@ -349,56 +276,5 @@ fn shown(diagnostic: &Diagnostic) -> v1::Diagnostic {
         key: diagnostic.key.clone(),
         what: diagnostic.what.clone(),
         hint: diagnostic.hint.clone(),
-    }
-}
-
-impl Reactor {
-    /// Changes what the configuration says of a group whose processes run on.
-    fn change_live(&mut self, mut group: GroupSpec) -> Option<GroupSpec> {
-        let active = self.core.group(&group.name)?.spec().clone();
-        for process in &mut group.processes {
-            let Some(old) = active.processes.iter().find(|old| old.name == process.name) else { continue };
-            let process = Arc::make_mut(process);
-            // The AUTO files that are in use stay.
-            for (new, old) in [(&mut process.stdout, &old.stdout), (&mut process.stderr, &old.stderr)] {
-                if let (LogTarget::Auto(path @ None), LogTarget::Auto(known)) =
-                    (&mut new.logfile, &old.logfile)
-                {
-                    path.clone_from(known);
-                }
-            }
-        }
-        self.afterwards.relog.push(group.name.clone());
-        self.record_note("", "group_changed", &format!("{}, without a restart", group.name));
-        self.inputs.push_back(Input::GroupRespecified(group.clone()));
-        Some(group)
-    }
-
-    /// Opens the logs of running processes again whose limits were changed.
-    pub(in crate::daemon) fn relog_changed(&mut self) {
-        let changed = std::mem::take(&mut self.afterwards.relog);
-        if changed.is_empty() {
-            return;
-        }
-        self.compare_with_latest();
-        self.observe_again(true);
-        for name in changed {
-            let members = self.core.group(&name).map(|group| group.processes().to_vec()).unwrap_or_default();
-            for process in members {
-                let Some(spec) = self.core.process(process).map(|process| process.spec().clone()) else {
-                    continue;
-                };
-                let Some(run) = self.core.process(process).and_then(crate::core::Process::run) else {
-                    continue;
-                };
-                let sinks = self.open_logs(&spec);
-                let Some(live) = self.runs.table.get_mut(&run) else { continue };
-                for old in std::mem::replace(&mut live.sinks, sinks).into_iter().flatten() {
-                    self.disk.close(old);
-                }
-            }
-        }
-        let fleet = self.core.fleet();
-        self.store_fleet(&fleet);
     }
 }

@@ -12,6 +12,7 @@ mod connection;
 mod environment;
 mod follow;
 mod history;
+mod in_force;
 mod logtail;
 mod route;
 mod rpc;
@@ -41,7 +42,7 @@ pub(super) use rpc::{CallId, Calls, SUPERVISOR_VERSION};
 pub(super) use show::{actor_text, unix};
 pub(super) use stream::Listener;
 pub(super) use streams::Subscribers;
-pub(super) use updates::Update;
+pub(super) use updates::{Part, Update};
 
 /// Tokens from here on are listeners.
 pub(super) const LISTENERS: usize = 1 << 60;

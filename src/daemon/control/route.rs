@@ -20,6 +20,7 @@ const ROUTES: &[(Method, &str, Handler)] = &[
     (Method::Post, path::CLEAR, Reactor::answer_clear),
     (Method::Post, path::REREAD, Reactor::answer_reread),
     (Method::Post, path::UPDATE, Reactor::answer_update),
+    (Method::Post, path::APPLY, Reactor::answer_apply),
     (Method::Post, path::ADD, Reactor::answer_add),
     (Method::Post, path::REMOVE, Reactor::answer_remove),
     (Method::Get, path::AVAIL, Reactor::answer_avail),

@@ -33,6 +33,14 @@ pub(in crate::daemon) struct Update {
     waiting: Vec<(String, GroupAction)>,
 }
 
+/// A group that changes in part: its processes that are restarted.
+pub(in crate::daemon) struct Part {
+    /// Its name.
+    pub(super) group: String,
+    /// Names of processes.
+    pub(super) restart: Vec<String>,
+}
+
 /// Why groups cannot come and go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::daemon) enum Obstacle {
@@ -78,7 +86,8 @@ impl Reactor {
     /// Whether groups may come and go now.
     pub(in crate::daemon) fn may_change_groups(&self) -> Result<(), Obstacle> {
         // After the death of a reactor nobody waits for what still goes.
-        let is_busy = !self.updates.is_empty() || self.core.groups().any(|group| group.is_leaving());
+        let goes = self.core.is_regrouping() || self.core.groups().any(|group| group.is_leaving());
+        let is_busy = !self.updates.is_empty() || goes;
         match self.core.phase() {
             Phase::Running if is_busy => Err(Obstacle::Busy),
             Phase::Running => Ok(()),
@@ -99,6 +108,7 @@ impl Reactor {
         asker: Asker,
         mut target: FleetSpec,
         waiting: Vec<(String, GroupAction)>,
+        parts: Vec<Part>,
     ) -> bool {
         if let Err(why) = self.may_change_to(&target) {
             self.refuse_update(asker, &why);
@@ -123,12 +133,12 @@ impl Reactor {
             let mut words = Vec::new();
             let log = |line: &str| words.push((Level::Info, line.to_owned()));
             if let Some(Err(why)) = tried.map(|open| shared_sockets::try_others(&fresh, &open, log)) {
-                return Job::Targeted { serial, target: Err(why), words };
+                return Job::Targeted { serial, target: Err(why), words, parts };
             }
             words.extend(maker.add(&mut fresh));
             target.groups.append(&mut fresh.groups);
             target.groups.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
-            Job::Targeted { serial, target: Ok(target), words }
+            Job::Targeted { serial, target: Ok(target), words, parts }
         }));
         true
     }
@@ -138,18 +148,30 @@ impl Reactor {
         &mut self,
         serial: u64,
         target: Result<FleetSpec, String>,
+        parts: Vec<Part>,
         words: &[(Level, String)],
     ) {
         words.iter().for_each(|(level, text)| self.log(*level, text));
         let Some(at) = self.updates.iter().position(|update| update.serial == serial) else { return };
         match target {
-            Ok(target) => self.inputs.push_back(Input::FleetLoaded(target)),
+            Ok(target) => self.take_target(target, parts),
             Err(why) => {
                 let update = self.updates.remove(at);
                 self.refuse_update(update.asker, &Obstacle::NoSocket(why));
                 self.reload_if_waiting();
             }
         }
+    }
+
+    fn take_target(&mut self, target: FleetSpec, parts: Vec<Part>) {
+        // First, so that the target finds them as it wants them, and leaves them alone.
+        for Part { group, restart } in parts {
+            let Some(spec) = target.groups.iter().find(|spec| spec.name == group).cloned() else { continue };
+            self.record_note("", "group_changed", &group);
+            self.afterwards.relog.push((group, restart.clone()));
+            self.inputs.push_back(Input::GroupChanged { group: spec, restart });
+        }
+        self.inputs.push_back(Input::FleetLoaded(target));
     }
 
     /// Says why groups do not come and go.
@@ -220,5 +242,6 @@ impl Reactor {
         if self.hup_waits && self.may_change_groups().is_ok() {
             self.reload();
         }
+        self.read_waiting_change();
     }
 }
