@@ -137,6 +137,39 @@ fn processes_behind_nginx_share_a_port_inside_a_group() {
 }
 
 #[test]
+fn php_behind_nginx_takes_the_socket_as_descriptor_0() {
+    let (Some(nginx), Some(php)) = (need::tool("nginx"), need::tool("php-cgi")) else { return };
+    let (setup, port) = (Setup::new("fcgi-php"), free_port());
+    let (backend, page) = (setup.sandbox.text("php.sock"), setup.sandbox.text("index.php"));
+    let locations = format!(
+        "location / {{ {PARAMETERS} fastcgi_param SCRIPT_FILENAME {page}; fastcgi_pass unix:{backend}; }}"
+    );
+    let text = nginx_section(&setup.sandbox, &nginx, port, &locations)
+        + &format!(
+            "[fcgi-program:php]\ncommand={}\nsocket=unix://{backend}\nsocket_mode=0600\nnumprocs=2\n\
+             process_name=%(program_name)s_%(process_num)d\n",
+            php.display()
+        );
+    let daemon = setup.file("index.php", "<?php echo 'served by ', getmypid(), ';';").start(&text);
+    let pids = ["php_0", "php_1"].map(|name| {
+        daemon.wait_for(&format!("success: {name} entered RUNNING"));
+        daemon.pid_of(name)
+    });
+    daemon.wait_running("nginx");
+    wait::until(LONG, "an answer", || answering_pid(port));
+    assert!(answering_pid(port).is_some_and(|pid| pids.contains(&pid)), "one of {pids:?}");
+    // The one that comes anew has the socket too: it alone can answer while the other one is stopped.
+    let mark = daemon.mark();
+    proc::signal(pids[1], Signal::SIGSTOP);
+    proc::signal(pids[0], Signal::SIGKILL);
+    daemon.wait_after(mark, "success: php_0 entered RUNNING");
+    let again = daemon.pid_of("php_0");
+    wait::until(LONG, "an answer of the new one", || answering_pid(port).filter(|found| *found == again));
+    proc::signal(pids[1], Signal::SIGCONT);
+    daemon.stop();
+}
+
+#[test]
 fn a_socket_that_cannot_be_opened_ends_the_start_with_words() {
     let setup = Setup::new("fcgi-bad");
     let socket = format!("unix://{}", setup.sandbox.text("no/such/directory/s"));
