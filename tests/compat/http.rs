@@ -66,6 +66,10 @@ fn each_wrong_request_has_the_status_of_supervisord_or_a_better_one() {
         (raw::post("<methodCall></methodCall>", CLOSE), "400"),
         (call("supervisor.getState", CLOSE).replace("/RPC2", "/RPC2foo/bar"), "200"),
         (with("GET /nope", ""), "404"),
+        (with("GET /ok.html", ""), "200"),
+        (with("POST /ok.html", "Content-Length: 0\r\n"), "400"),
+        (with("GET /index.html?action=stopall", ""), "404"),
+        (with("GET /?processname=p&action=stop", ""), "404"),
         (with("HEAD /", ""), "404"),
         (with("GET /../../etc/passwd", ""), "404"),
         (with("POST /logtail/p", "Content-Length: 0\r\n"), "400"),
@@ -80,6 +84,8 @@ fn each_wrong_request_has_the_status_of_supervisord_or_a_better_one() {
         let reply = exchange(unix(&socket), request.as_bytes());
         assert_eq!(status(&reply), expected, "{request}: {reply}");
     }
+    let page = exchange(unix(&socket), with("GET /ok.html", "").as_bytes());
+    assert!(page.contains("Content-Type: text/plain") && page.ends_with("\r\n\r\nOK"), "{page}");
 }
 
 #[test]

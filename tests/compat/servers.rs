@@ -22,7 +22,7 @@ const DIGEST: &str = "{SHA}40bd001563085fc35165329ea1ff5c5ecbdbbeef";
 const RIGHT: &str = "Authorization: Basic dXNlcjoxMjM=\r\n";
 
 /// Every path that answers something.
-const PATHS: [&str; 9] = [
+const PATHS: [&str; 10] = [
     "POST /RPC2",
     "GET /RPC2",
     "GET /logtail/web",
@@ -31,6 +31,7 @@ const PATHS: [&str; 9] = [
     "GET /v1/events",
     "GET /v1/log?name=web",
     "POST /v1/shutdown",
+    "GET /ok.html",
     "GET /nothing",
 ];
 

@@ -6,6 +6,9 @@ use crate::api::v1::{ErrorCode, ErrorReply, path};
 use crate::daemon::reactor::Reactor;
 use serde::de::DeserializeOwned;
 
+/// The one page of supervisord's web interface that programs ask for: whether the daemon answers.
+const OK_PAGE: &str = "/ok.html";
+
 type Handler = fn(&mut Reactor, ClientId, &Request) -> Result<(), ErrorReply>;
 
 /// Every path of the API with its method and what answers it.
@@ -33,6 +36,7 @@ const ROUTES: &[(Method, &str, Handler)] = &[
     (Method::Get, path::EVENTS, Reactor::answer_events),
     (Method::Get, path::HISTORY, Reactor::answer_history),
     (Method::Post, path::SHUTDOWN, Reactor::answer_shutdown),
+    (Method::Get, OK_PAGE, Reactor::answer_ok),
     (Method::Head, path::VERSION, Reactor::answer_version),
     (Method::Head, path::STATUS, Reactor::answer_status),
 ];
@@ -65,6 +69,13 @@ impl Reactor {
             }
             self.control.flush(client, crate::sys::clock::now());
         }
+    }
+
+    fn answer_ok(&mut self, client: ClientId, _request: &Request) -> Result<(), ErrorReply> {
+        if let Some(connection) = self.control.connection(client) {
+            connection.reply_as("text/plain", b"OK");
+        }
+        Ok(())
     }
 
     fn dispatch(&mut self, client: ClientId, request: &Request) -> Result<(), ErrorReply> {
