@@ -43,6 +43,10 @@ pub mod path {
     pub const SIGNAL: &str = "/v1/signal";
     /// Waits for a state.
     pub const WAIT: &str = "/v1/wait";
+    /// Lets processes start by themselves again.
+    pub const ENABLE: &str = "/v1/enable";
+    /// Keeps processes from starting by themselves.
+    pub const DISABLE: &str = "/v1/disable";
     /// Reads the configuration and tells what would change.
     pub const REREAD: &str = "/v1/reread";
     /// Reads the configuration and applies it.

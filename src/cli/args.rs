@@ -45,6 +45,8 @@ verbs! {
     History history,
     New new,
     Edit edit,
+    Enable enable,
+    Disable disable,
     Check check,
     Reread reread,
     Apply apply,

@@ -213,6 +213,10 @@ fn stopped(process: &Process, circumstances: &Circumstances<'_>) -> Finding {
             None => stopped,
         };
     }
+    if let Some(since) = process.disabled_since_unix {
+        let at = describe::stop_time(since.cast_signed(), &circumstances.zone);
+        return DISABLED.about(process, &at);
+    }
     if process.autostart { NOT_STARTED.about(process, "") } else { MANUAL.about(process, "") }
 }
 
@@ -266,6 +270,11 @@ const MANUAL: Words = words(
     "not_started",
     "it does not start by itself (autostart=false)",
     "visorctl start {name}, or autostart=true in {where}",
+);
+const DISABLED: Words = words(
+    "disabled",
+    "it was disabled on this host at {x}, so it does not start by itself",
+    "visorctl enable --now {name}",
 );
 const NOT_STARTED: Words =
     words("not_started", "nobody has started it since visord runs", "visorctl start {name}");

@@ -47,6 +47,7 @@ pub(super) fn processes(session: &Session, reply: &Reply, manner: Manner) -> Out
         session.screen.json(&String::from_utf8_lossy(&reply.body));
     } else {
         results.results.iter().for_each(|result| tell(&session.screen, result, manner));
+        results.results.iter().for_each(|result| tell_disabled(session, result, manner));
         if let Some(failed) = results.results.iter().find(|result| is_start_failure(result.status)) {
             let command = session.command(&format!("why {}", failed.namespec));
             session.screen.message(&format!("see why: {command}"));
@@ -84,6 +85,19 @@ fn tell(screen: &Screen, result: &ProcessResult, manner: Manner) {
         screen.data(&format!("{}: {}", result.namespec, manner.done));
     } else {
         screen.message(&format!("{}: ERROR ({})", result.namespec, reason(result)));
+    }
+}
+
+/// Tells that what was started by hand will not start by itself the next time.
+fn tell_disabled(session: &Session, result: &ProcessResult, manner: Manner) {
+    let is_disabled = result.process.as_ref().is_some_and(|process| process.disabled_since_unix.is_some());
+    let is_up = matches!(result.status, ResultStatus::Done | ResultStatus::AlreadyStarted);
+    if is_disabled && is_up && ["started", "restarted"].contains(&manner.done) {
+        let name = &result.namespec;
+        let command = session.command(&format!("enable {name}"));
+        session
+            .screen
+            .message(&format!("{name} is disabled: it runs now, and does not start by itself ({command})"));
     }
 }
 

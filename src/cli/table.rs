@@ -27,6 +27,9 @@ pub(super) fn lines(processes: &[Process], screen: &Screen) -> String {
         screen.paint(colour(process), state, &mut text);
         pad(&mut text, "", STATE_WIDTH.saturating_sub(state.len()));
         text.push_str(&screen.line(&process.description));
+        if process.disabled_since_unix.is_some() {
+            text.push_str(if process.description.is_empty() { "disabled" } else { ", disabled" });
+        }
         if screen.data_on_terminal {
             text.push_str(&remarks(process));
         }
@@ -118,6 +121,15 @@ mod tests {
         let shown = lines(&[failing], &TERMINAL);
         assert!(shown.contains("\x1b[33mBACKOFF\x1b[0m   can't find command '\\x1b[2J'"), "{shown:?}");
         assert!(shown.ends_with(", next attempt in 2 s, 3 processes left\n"), "{shown:?}");
+    }
+
+    #[test]
+    fn what_is_disabled_is_told_everywhere() {
+        let disabled =
+            Process { disabled_since_unix: Some(1), ..process("a", State::Stopped, "Not started") };
+        assert!(lines(&[disabled], &FILE).ends_with("STOPPED   Not started, disabled\n"));
+        let disabled = Process { disabled_since_unix: Some(1), ..process("a", State::Starting, "") };
+        assert!(lines(&[disabled], &FILE).ends_with("STARTING  disabled\n"));
     }
 
     #[test]

@@ -138,8 +138,15 @@ impl Core {
         let key = (process.spec.group.clone(), process.spec.name.clone());
         match self.wishes.remove(&key) {
             Some(desired) => desired == Desired::Up,
-            None => process.spec.autostart,
+            None => self.starts_by_itself(id),
         }
+    }
+
+    /// Whether the configuration starts a process, and nobody has disabled that.
+    pub(super) fn starts_by_itself(&self, id: ProcessId) -> bool {
+        let Some(process) = self.table.get(&id) else { return false };
+        let spec = &process.spec;
+        spec.autostart && self.disabled.since(&spec.group, &spec.name).is_none()
     }
 
     /// Returns the processes of a group in the order in which they are stopped: descending priority, those of

@@ -1,6 +1,7 @@
 //! What the core is told: facts from the shell and wishes from people. Nothing here is a decision.
 
 use crate::model::event::Channel;
+use crate::model::marks::Marks;
 use crate::model::spec::{FleetSpec, GroupSpec};
 use crate::model::{ExitStatus, Pid, ProcessId, RunId, Signal, Time, Uid};
 use serde::{Deserialize, Serialize};
@@ -126,6 +127,9 @@ pub enum Input {
         /// Why not, where it cannot be opened.
         result: Result<(), SpawnError>,
     },
+    /// Which programs are disabled from now on: they are not started by themselves. Nothing is started or stopped
+    /// by it. To be given before `Boot` and `HandedOver` too.
+    Disabled(Marks),
     /// A signal was sent to the daemon. A HUP is passed on only when the new configuration was found good.
     Signal(Signal),
     /// What the configuration says of a group changed in a way that touches nothing that runs: the same processes

@@ -117,6 +117,7 @@ pub use state::{ProcState, Rest, Run, Stage, Step, Sweep};
 pub use view::ProcessView;
 
 use crate::model::event::{Event, EventKind};
+use crate::model::marks::Marks;
 use crate::model::spec::FleetSpec;
 use crate::model::{ProcessId, RunId, Time, WallTime};
 use backoff::Shortage;
@@ -160,6 +161,8 @@ pub struct Core {
     target: Option<FleetSpec>,
     /// What people wanted of processes whose groups are being replaced, by group and name.
     wishes: BTreeMap<(String, String), Desired>,
+    /// Programs that are not started by themselves.
+    disabled: Marks,
     /// Groups that are being stopped in order to be removed.
     leaving: BTreeSet<GroupId>,
     /// Processes that are being stopped because their group has them no more.
@@ -261,6 +264,7 @@ impl Core {
             Input::Request { id, actor, request } => self.on_request(id, actor, request),
             Input::HandedOver => self.on_handed_over(),
             Input::SocketOpened { url, result } => self.on_socket_opened(&url, result),
+            Input::Disabled(marks) => self.disabled = marks,
             Input::Signal(signal) => self.on_daemon_signal(signal),
             Input::FleetLoaded(fleet) => self.on_fleet_loaded(fleet),
             Input::GroupRespecified(group) => self.on_respecified(group),

@@ -430,7 +430,7 @@ impl Core {
             let Some(process) = self.table.get(&id) else { continue };
             let stays = self.groups.get(&process.group).is_some_and(|group| !group.leaving);
             let is_idle = *process.state() == ProcState::Stopped;
-            if is_open && stays && is_idle && process.spec.autostart {
+            if is_open && stays && is_idle && self.starts_by_itself(id) {
                 self.start(id, Actor::Policy, "autostart");
             }
         }

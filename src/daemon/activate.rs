@@ -6,9 +6,10 @@ use super::image::Environment;
 use super::instance::Identity;
 use super::reactor::Reactor;
 use super::store::Store;
-use crate::core::{Core, Header, Plan};
+use crate::core::{Core, Header, Input, Plan};
 use crate::keeper::protocol::Request;
 use crate::model::Level;
+use crate::model::marks::Marks;
 use crate::model::record::RECORD_SIZE_BYTES;
 use crate::model::spec::{FleetSpec, Settings};
 use crate::sys::memory;
@@ -36,6 +37,9 @@ pub(super) struct Activated<S, F, L> {
     pub(super) login: Option<L>,
     /// Whether programs get that instead of our own environment where they do not say.
     pub(super) is_login: bool,
+    /// Programs that are not started by themselves.
+    #[serde(default)]
+    pub(super) marks: Marks,
 }
 
 impl Reactor {
@@ -56,6 +60,7 @@ impl Reactor {
             Some(header) => Core::new_after(activated.fleet, header),
             None => Core::new(activated.fleet),
         };
+        self.inputs.push_back(Input::Disabled(self.marks.clone()));
         self.store_as(&text)
     }
 
@@ -99,6 +104,7 @@ impl Reactor {
             identity: self.identity.clone(),
             login: self.common.login.get(),
             is_login: self.common.is_login,
+            marks: self.marks.clone(),
         };
         Ok(serde_json::to_vec(&activated)?)
     }

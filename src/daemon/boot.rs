@@ -28,6 +28,7 @@ use crate::logs::lines::Lines;
 use crate::logs::pool::Pool;
 use crate::logs::pump::Pump;
 use crate::logs::sink::SinkSpec;
+use crate::model::marks::Marks;
 use crate::model::python::str_repr;
 use crate::model::spec::{DaemonSpec, MainLog, Settings};
 use crate::model::{Level, Pid, getopt};
@@ -138,6 +139,7 @@ fn first(mut link: Link, keeper: Pid, handed: &HandOver) -> Result<Box<Reactor>,
     login_words.iter().for_each(|words| reactor.log(Level::Warn, words));
     reactor.log_findings(&loaded);
     reactor.bind_sockets(*claim);
+    reactor.read_marks();
     reactor.config_state.files = loaded.files.len();
     became.iter().chain(&raised).for_each(|line| reactor.log(Level::Info, line));
     speak_of_root(&mut reactor);
@@ -405,6 +407,7 @@ pub(super) fn assemble(link: Link, keeper: Pid, parts: Parts) -> Result<Box<Reac
         latest_daemon: None,
         config_state: v1::Config::default(),
         notes: BTreeMap::new(),
+        marks: Marks::default(),
         identity: Identity::default(),
         sockets: None,
         shared_sockets: SharedSockets::default(),

@@ -29,6 +29,7 @@ use crate::logs::disk::Disk;
 use crate::logs::follow::Follower;
 use crate::logs::lines::Lines;
 use crate::logs::pump::Pump;
+use crate::model::marks::Marks;
 use crate::model::spec::{DaemonSpec, FleetSpec, Settings};
 use crate::model::{Level, Pid, ProcessId, RunId, Signal, Time, WallTime};
 use crate::sys::shared_socket::Failure;
@@ -91,6 +92,9 @@ pub(super) enum Job {
     LoggedIn(ClientId, bool, Result<Environment, String>),
     /// Records were read for a client.
     History(ClientId, History),
+    /// The marks of disabled programs were changed, or could not be: which names were given, and which stand for
+    /// nothing.
+    Marked { client: ClientId, names: Vec<String>, missing: Vec<String>, result: io::Result<Marks> },
     /// What a call asked for.
     Called(CallId, Result<Value, Fault>),
 }
@@ -194,6 +198,8 @@ pub(super) struct Reactor {
     pub(super) config_state: v1::Config,
     /// What the last child of a process could not do.
     pub(super) notes: BTreeMap<ProcessId, v1::FailedStage>,
+    /// Programs that are not started by themselves.
+    pub(super) marks: Marks,
     pub(super) identity: Identity,
     pub(super) started: WallTime,
     /// The control sockets, where there is any directory for them.

@@ -275,6 +275,9 @@ impl Reactor {
                 Event::Done(Job::Environ(client, shown)) => self.send(client, &shown),
                 Event::Done(Job::LoggedIn(client, dry_run, login)) => self.logged_in(client, dry_run, login),
                 Event::Done(Job::History(client, history)) => self.send(client, &history),
+                Event::Done(Job::Marked { client, names, missing, result }) => {
+                    self.marked(client, &names, missing, result);
+                }
                 Event::Done(Job::Called(call, result)) => self.calls.complete(call, result),
                 Event::Grown(target) => self.log_has_grown(&target),
                 Event::SlotFree => self.pump.slots_freed(),

@@ -50,6 +50,8 @@ pub(super) fn resume(
     reactor.common.token = activated.token;
     reactor.identity = activated.identity;
     reactor.open_history();
+    reactor.marks = activated.marks;
+    reactor.inputs.push_back(Input::Disabled(reactor.marks.clone()));
     let left = take_held(&mut handed, HELD_EVENTS).map(EventStore::open);
     let (events, kept, in_doubt) = match left {
         Some(Ok(left)) => (Some(left.store), left.kept, left.in_doubt),

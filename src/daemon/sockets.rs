@@ -175,6 +175,12 @@ impl Sockets {
         dir.map(|dir| dir.join(self.who.instance.lock_name()))
     }
 
+    /// Returns the directory for what outlives the daemon on this host; nothing where there is none.
+    #[must_use]
+    pub fn state_path(&self) -> Option<&Path> {
+        self.state.as_ref().map(|state| state.path.as_path())
+    }
+
     /// Returns the directories that are there and not used, with the reason.
     pub fn refused(&self) -> impl Iterator<Item = (&Path, &str)> {
         let refused = self.places.iter().filter_map(|place| place.refused.as_ref());

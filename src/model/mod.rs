@@ -12,6 +12,7 @@ pub mod host;
 pub mod id;
 pub mod instance;
 pub mod level;
+pub mod marks;
 pub mod python;
 pub mod record;
 pub mod signal;

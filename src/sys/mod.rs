@@ -15,6 +15,7 @@ pub mod listen;
 pub mod locald;
 pub mod lock;
 pub mod login;
+pub mod marks;
 pub mod memfile;
 pub mod memory;
 pub mod open;

@@ -80,3 +80,84 @@ fn without_a_daemon_only_the_file_goes_and_comes() {
     assert_eq!((code, err.as_str()), (1, "error: web is there again in ~/.config/visor/conf.d/web.conf\n"));
     assert!(account.daemons().is_empty());
 }
+
+#[test]
+fn what_is_disabled_does_not_start_by_itself_until_it_is_enabled() {
+    let account = Account::new("disable");
+    account.program("web", "command=sleep 1000");
+    account.program("db", "command=sleep 1000");
+    account.start();
+    let pid = account.running("web");
+    assert_eq!(account.ok(&["disable", "web"]), "web: disabled\n");
+    assert_eq!(account.pid("web"), pid, "what runs is not touched");
+    assert!(account.ok(&["status", "web"]).trim_end().ends_with(", disabled"));
+    assert_eq!(account.ok(&["disable", "--now", "db"]), "db: disabled\ndb: stopped\n");
+    account.ok(&["daemon", "stop"]);
+    account.start();
+    let shown = account.ok(&["status"]);
+    assert_eq!(shown.matches("STOPPED   Not started, disabled").count(), 2, "{shown}");
+    let (_, out, _) = account.told(&["why", "web"]);
+    assert!(
+        out.contains("it was disabled on this host at ") && out.contains("visorctl enable --now web"),
+        "{out}"
+    );
+    // Neither a change of its configuration nor the death of a reactor starts it.
+    account.program("web", "command=sleep 1001");
+    account.ok(&["update"]);
+    proc::signal(account.reactor(), nix::sys::signal::Signal::SIGKILL);
+    account.wait_log("the reactor died and was replaced");
+    account.program("web", "command=sleep 1002");
+    account.ok(&["update"]);
+    assert!(account.ok(&["status", "web"]).contains("STOPPED   Not started, disabled"));
+    let (code, out, err) = account.told(&["start", "web"]);
+    assert_eq!((code, out.as_str()), (0, "web: started\n"));
+    assert_eq!(err, "web is disabled: it runs now, and does not start by itself (visorctl enable web)\n");
+    assert_eq!(account.ok(&["enable", "--now", "db"]), "db: enabled\ndb: started\n");
+    account.ok(&["enable", "web"]);
+    assert!(!account.ok(&["status"]).contains("disabled"));
+    account.ok(&["daemon", "stop"]);
+    account.start();
+    account.running("web");
+    account.running("db");
+    account.shutdown();
+}
+
+#[test]
+fn programs_are_disabled_without_a_daemon_and_by_group() {
+    let account = Account::new("disable-group");
+    account.program("pool", "command=sleep 1000\nnumprocs=2\nprocess_name=p%(process_num)d");
+    account.program("web", "command=sleep 1000");
+    assert_eq!(account.ok(&["disable", "pool:*"]), "pool:*: disabled\n");
+    let (code, _, err) = account.told(&["disable", "nobody", "pool"]);
+    assert_eq!((code, err.as_str()), (4, "nobody: ERROR (no such process)\npool: ERROR (no such process)\n"));
+    account.start();
+    account.running("web");
+    assert_eq!(account.ok(&["status", "pool:*"]).matches("disabled").count(), 2);
+    let (code, _, err) = account.told(&["enable", "pool:p0"]);
+    assert!(code == 1 && err.contains("the whole group pool is disabled (visorctl enable pool:*)"), "{err}");
+    let (code, _, err) = account.told(&["disable", "web", "nobody"]);
+    assert_eq!((code, err.as_str()), (4, "nobody: ERROR (no such process)\n"));
+    account.ok(&["enable", "all"]);
+    assert!(!account.ok(&["status"]).contains("disabled"));
+    // A new program is not disabled because one of its name was.
+    account.ok(&["new", "other", "--", "sleep", "1000"]);
+    account.ok(&["disable", "other"]);
+    account.ok(&["delete", "other"]);
+    account.ok(&["new", "other", "--", "sleep", "1000"]);
+    account.running("other");
+    account.shutdown();
+}
+
+#[test]
+fn a_mark_that_cannot_be_kept_is_refused_and_not_in_force() {
+    let account = Account::new("disable-not");
+    account.program("web", "command=sleep 1000");
+    account.start();
+    account.running("web");
+    account.sandbox.mkdir(".local/state/visor/disabled.default");
+    let (code, out, err) = account.told(&["disable", "web"]);
+    assert_eq!((code, out.as_str()), (1, ""));
+    assert!(err.contains("nothing is changed: "), "{err}");
+    assert!(!account.ok(&["status"]).contains("disabled"));
+    account.shutdown();
+}

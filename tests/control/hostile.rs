@@ -36,6 +36,8 @@ pub(super) const ENDPOINTS: &[&str] = &[
     "POST /v1/restart",
     "POST /v1/signal",
     "POST /v1/wait",
+    "POST /v1/enable",
+    "POST /v1/disable",
     "POST /v1/clear",
     "POST /v1/reread",
     "POST /v1/update",

@@ -93,6 +93,8 @@ pub struct Process {
     pub actor: String,
     /// Whether it starts by itself.
     pub autostart: bool,
+    /// Since when it is disabled, which means that it does not start by itself on this host.
+    pub disabled_since_unix: Option<u64>,
     /// Where its standard output goes.
     pub stdout_log: Option<String>,
     /// Where its standard error goes; none also where it goes the way of the output.
@@ -137,6 +139,7 @@ impl Default for Process {
             cause: String::new(),
             actor: String::new(),
             autostart: false,
+            disabled_since_unix: None,
             stdout_log: None,
             stderr_log: None,
             command: String::new(),
@@ -171,6 +174,9 @@ pub struct Row<'a> {
     /// When it is started again by itself, if so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_in_ms: Option<u64>,
+    /// Since when it is disabled, if it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disabled_since_unix: Option<u64>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]

@@ -18,7 +18,7 @@ fn a_process_has_the_documented_fields() {
         "exit": {"text": "exit status 1", "code": 1}, "expected": false, "spawn_error": "", "attempts": 0,
         "start_refused": "", "restarts": 2, "previous_exit": {"text": "exit status 7", "code": 7},
         "retry_in_ms": null, "left_overs": 0, "wanted": true, "cause": "words", "actor": "client:0",
-        "autostart": true, "stdout_log": "/x", "stderr_log": null, "command": "x y", "directory": null,
+        "autostart": true, "disabled_since_unix": null, "stdout_log": "/x", "stderr_log": null, "command": "x y", "directory": null,
         "config_file": "/c", "config_line": 3, "refused": null,
         "failed_stage": {"stage": "execute its command", "errno": "ENOENT", "text": "No such file or directory"},
     });
@@ -49,6 +49,7 @@ fn a_row_is_part_of_a_process() {
         expected: None,
         left_overs: 3,
         retry_in_ms: None,
+        disabled_since_unix: None,
     };
     let text = serde_json::to_string(&row).unwrap_or_default();
     let expected =

@@ -15,6 +15,8 @@ pub const GROUPS: [(&str, &[(&str, &str)]); 5] = [
             ("why", "tell why a program is where it is, and what to do"),
             ("new", "make a program from a command"),
             ("edit", "change a program's file, checked before it counts"),
+            ("enable", "let programs start by themselves again"),
+            ("disable", "keep programs from starting by themselves on this host"),
         ],
     ),
     (

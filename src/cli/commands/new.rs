@@ -1,7 +1,9 @@
 //! `visorctl new`: a program from a command: writes a file of the configuration, starts it, and tells what will
 //! become of it.
 
-use crate::api::v1::{GroupResults, Groups, ResultStatus, Results, StatusReply, Until, WaitRequest, path};
+use crate::api::v1::{
+    GroupResults, Groups, Names, ResultStatus, Results, StatusReply, Until, WaitRequest, path,
+};
 use crate::cli::program_file::{self, Draft};
 use crate::cli::waiting::{self, Question};
 use crate::cli::whereabouts::short;
@@ -194,6 +196,10 @@ fn environment(args: &Args, ambient: &Ambient, caller: &str) -> Result<Vec<(Stri
 }
 
 fn apply(session: &Session, connection: &mut Connection, name: &str) -> Result<(), Problem> {
+    // The one of this name before it may have been disabled. A daemon that knows nothing of that refuses, rightly.
+    let again = Names { names: vec![name.to_owned()], wait: true, timeout_ms: None };
+    let enable = Question { path: path::ENABLE, what: "update", timeout: None };
+    drop(waiting::submit(session, connection, &enable, &again));
     let question = Question { path: path::UPDATE, what: "update", timeout: None };
     let groups = Groups { groups: vec![name.to_owned()] };
     let answer: GroupResults = parse(&waiting::submit(session, connection, &question, &groups)?)?;

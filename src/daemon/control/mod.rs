@@ -14,6 +14,7 @@ mod follow;
 mod history;
 mod in_force;
 mod logtail;
+mod marking;
 mod route;
 mod rpc;
 mod show;

@@ -20,6 +20,8 @@ const ROUTES: &[(Method, &str, Handler)] = &[
     (Method::Post, path::RESTART, Reactor::answer_restart),
     (Method::Post, path::SIGNAL, Reactor::answer_signal),
     (Method::Post, path::WAIT, Reactor::answer_wait),
+    (Method::Post, path::ENABLE, Reactor::answer_enable),
+    (Method::Post, path::DISABLE, Reactor::answer_disable),
     (Method::Post, path::CLEAR, Reactor::answer_clear),
     (Method::Post, path::REREAD, Reactor::answer_reread),
     (Method::Post, path::UPDATE, Reactor::answer_update),

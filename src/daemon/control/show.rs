@@ -76,6 +76,7 @@ impl Reactor {
                 expected: self.expected(view),
                 left_overs: view.left,
                 retry_in_ms: view.retry_at.map(|at| at.since(now).as_millis() as u64),
+                disabled_since_unix: self.marks.since(&view.group, &view.name),
             });
         }
         let daemon = self.daemon_view();
@@ -118,6 +119,7 @@ impl Reactor {
             wanted: view.desired == Desired::Up,
             actor: actor_text(view.actor),
             autostart: spec.autostart,
+            disabled_since_unix: self.marks.since(&view.group, &view.name),
             stdout_log: log_path(&spec.stdout.logfile),
             stderr_log: if spec.redirect_stderr { None } else { log_path(&spec.stderr.logfile) },
             command: spec.command.clone(),
