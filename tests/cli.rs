@@ -10,6 +10,8 @@ mod common;
 mod absence;
 #[path = "cli/bench.rs"]
 mod bench;
+#[path = "cli/configuration.rs"]
+mod configuration;
 #[path = "cli/editing.rs"]
 mod editing;
 #[path = "cli/logs.rs"]

@@ -54,6 +54,7 @@ verbs! {
     Add add,
     Remove remove,
     Avail avail,
+    Config config,
     Delete delete,
     Reload reload,
     Tail tail,

@@ -40,6 +40,8 @@ pub struct Section {
     pub name: String,
     /// Keys in the order of their first appearance.
     entries: Vec<Entry>,
+    /// Keys of another section that it does not have, see [`Document::inherit`].
+    inherited: Vec<Entry>,
     spot: Spot,
 }
 
@@ -49,6 +51,17 @@ impl Section {
     pub fn own_entries(&self) -> &[Entry] {
         &self.entries
     }
+}
+
+/// How far from a section something is said that counts for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// In the section itself.
+    Own,
+    /// In the section that it inherits from.
+    Inherited,
+    /// In `[DEFAULT]`.
+    Default,
 }
 
 /// Something that is written a second time.
@@ -92,7 +105,12 @@ impl Document {
                 &mut self.defaults
             } else {
                 let at = *self.index.entry(raw.name.clone()).or_insert_with(|| {
-                    self.sections.push(Section { name: raw.name, entries: Vec::new(), spot });
+                    self.sections.push(Section {
+                        name: raw.name,
+                        entries: Vec::new(),
+                        inherited: Vec::new(),
+                        spot,
+                    });
                     self.sections.len() - 1
                 });
                 &mut self.sections[at].entries
@@ -151,17 +169,39 @@ impl Document {
         self.index.get(name).map(|at| &self.sections[*at])
     }
 
-    /// Returns the entry of `key` in `section`, or in `[DEFAULT]`.
-    #[must_use]
-    pub fn get<'d>(&'d self, section: &'d Section, key: &str) -> Option<&'d Entry> {
-        let found = section.entries.iter().find(|entry| entry.key == key);
-        found.or_else(|| self.defaults.iter().find(|entry| entry.key == key))
+    /// Lets the sections that `takes` names have what the section `from` says and they do not.
+    pub fn inherit(&mut self, from: &str, takes: impl Fn(&str) -> bool) {
+        let Some(from) = self.section(from).map(|section| section.entries.clone()) else { return };
+        for section in self.sections.iter_mut().filter(|section| takes(&section.name)) {
+            let is_missing = |entry: &&Entry| section.entries.iter().all(|own| own.key != entry.key);
+            section.inherited = from.iter().filter(is_missing).cloned().collect();
+        }
     }
 
-    /// Returns all keys of `section`, those of `[DEFAULT]` that it does not have itself last.
+    /// Returns the entry of `key` that counts for `section`: its own, an inherited one, or that of `[DEFAULT]`.
+    #[must_use]
+    pub fn get<'d>(&'d self, section: &'d Section, key: &str) -> Option<&'d Entry> {
+        self.get_with_level(section, key).map(|(entry, _)| entry)
+    }
+
+    /// Returns the entry that counts, and how far away it is.
+    #[must_use]
+    pub fn get_with_level<'d>(&'d self, section: &'d Section, key: &str) -> Option<(&'d Entry, Level)> {
+        let places = [
+            (&section.entries, Level::Own),
+            (&section.inherited, Level::Inherited),
+            (&self.defaults, Level::Default),
+        ];
+        places.into_iter().find_map(|(entries, level)| {
+            entries.iter().find(|entry| entry.key == key).map(|entry| (entry, level))
+        })
+    }
+
+    /// Returns all keys of `section`, inherited ones behind its own, those of `[DEFAULT]` that it lacks last.
     pub fn entries<'d>(&'d self, section: &'d Section) -> impl Iterator<Item = &'d Entry> {
-        let fallen = self.defaults.iter().filter(|d| section.entries.iter().all(|own| own.key != d.key));
-        section.entries.iter().chain(fallen)
+        let near = || section.entries.iter().chain(&section.inherited);
+        let fallen = self.defaults.iter().filter(move |d| near().all(|own| own.key != d.key));
+        near().chain(fallen)
     }
 
     /// Returns the keys of `[DEFAULT]`.
@@ -275,6 +315,22 @@ mod tests {
         assert_eq!(merged.sections().len(), 1);
         let all: Vec<_> = merged.entries(a).map(|e| (e.key.as_str(), e.value.as_str())).collect();
         assert_eq!(all, [("y", "2"), ("x", "1")]);
+    }
+
+    #[test]
+    fn what_is_inherited_stands_between_own_and_default() {
+        let mut merged = document(&[("m", "[DEFAULT]\nx=1\nz=1\n[base]\nx=2\ny=2\n[a]\ny=3\n[b]\n")]);
+        merged.inherit("base", |name| name == "a");
+        let (a, b) = (merged.section("a").expect("a"), merged.section("b").expect("b"));
+        let got =
+            |section, key| merged.get_with_level(section, key).map(|(e, level)| (e.value.as_str(), level));
+        assert_eq!(got(a, "y"), Some(("3", Level::Own)));
+        assert_eq!(got(a, "x"), Some(("2", Level::Inherited)));
+        assert_eq!(got(a, "z"), Some(("1", Level::Default)));
+        assert_eq!((got(b, "x"), got(b, "y")), (Some(("1", Level::Default)), None));
+        let all: Vec<_> = merged.entries(a).map(|e| (e.key.as_str(), e.value.as_str())).collect();
+        assert_eq!(all, [("y", "3"), ("x", "2"), ("z", "1")]);
+        assert_eq!(a.own_entries().len(), 1);
     }
 
     #[test]

@@ -153,7 +153,7 @@ fn fcgi_socket(socket: &FcgiSocketSpec) -> Value {
     })
 }
 
-fn process(process: &ProcessSpec, class: &str) -> Value {
+pub(super) fn process(process: &ProcessSpec, class: &str) -> Value {
     let stopasgroup = process.stopasgroup.unwrap_or(false);
     let mut out = json!({
         "class": class,

@@ -196,6 +196,9 @@ const fn section(kind: SectionKind, name: &'static str, naming: Naming, built: b
     SectionRow { kind, name, naming, built }
 }
 
+/// The section whose keys hold for every program that does not say otherwise.
+pub const PROGRAM_DEFAULT: &str = "program-default";
+
 /// The sections; the first row that covers a name decides.
 pub const SECTIONS: [SectionRow; 15] = [
     section(SectionKind::Daemon, "supervisord", Naming::Exactly, true),
@@ -210,7 +213,7 @@ pub const SECTIONS: [SectionRow; 15] = [
     section(SectionKind::RpcInterface, "rpcinterface:", Naming::Begins, true),
     section(SectionKind::CtlPlugin, "ctlplugin:", Naming::Begins, true),
     section(SectionKind::Visor, "visor", Naming::Exactly, true),
-    section(SectionKind::ProgramDefault, "program-default", Naming::Exactly, false),
+    section(SectionKind::ProgramDefault, PROGRAM_DEFAULT, Naming::Exactly, true),
     section(SectionKind::Socket, "socket:", Naming::Begins, false),
     section(SectionKind::Delegate, "delegate:", Naming::Begins, false),
 ];

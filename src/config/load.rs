@@ -6,7 +6,7 @@
 use super::check::reader::Reader;
 use super::check::{daemon, groups, names, servers, twice, visor};
 use super::diagnostic::Diagnostic;
-use super::document::Section;
+use super::document::{Document, Section};
 use super::include::Collected;
 use super::keys::daemon::DaemonDraft;
 use super::keys::{self, SectionKind};
@@ -48,12 +48,15 @@ impl LoadRequest {
     fn collect(&self, host: &dyn Host) -> (PathBuf, Collected) {
         if let Some(roots) = &self.xdg {
             let file = path::absolute(&xdg::main_file(roots), host);
-            let collected = Collected::read_xdg(&file, host);
-            return (file, collected);
+            return (file.clone(), inheriting(Collected::read_xdg(&file, host)));
         }
         let file = path::absolute(&self.file, host);
-        let collected = Collected::read(&file, host);
-        (file, collected)
+        (file.clone(), inheriting(Collected::read(&file, host)))
+    }
+
+    /// Returns the sections of all files.
+    pub(super) fn document(&self, host: &dyn Host) -> Document {
+        self.collect(host).1.document
     }
 
     /// Returns what holds where `[supervisord]` says nothing.
@@ -64,6 +67,16 @@ impl LoadRequest {
         }
         draft
     }
+}
+
+/// Lets programs have what `[program-default]` says.
+fn inheriting(mut collected: Collected) -> Collected {
+    let takes = |name: &str| {
+        keys::section_row(name)
+            .is_some_and(|row| matches!(row.kind, SectionKind::Program | SectionKind::Fcgi))
+    };
+    collected.document.inherit(keys::PROGRAM_DEFAULT, takes);
+    collected
 }
 
 /// What came of it.

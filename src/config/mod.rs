@@ -20,6 +20,7 @@ pub mod diff;
 pub mod document;
 pub mod dump;
 pub mod env_file;
+pub mod effective;
 pub mod environment;
 pub mod expand;
 mod format;

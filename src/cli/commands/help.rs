@@ -28,6 +28,7 @@ pub const GROUPS: [(&str, &[(&str, &str)]); 5] = [
             ("add", "activate groups that reread found"),
             ("remove", "take stopped groups out of force"),
             ("avail", "show every program of the configuration"),
+            ("config", "show the keys, a program's settings, or where the files are"),
             ("delete", "take a program away that new made; --undo brings it back"),
             ("reload", "asks what is meant by it"),
         ],

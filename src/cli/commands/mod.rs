@@ -7,6 +7,7 @@ pub mod boot;
 pub mod check;
 pub mod clear;
 pub mod completions;
+pub mod config;
 pub mod daemon;
 pub mod delete;
 pub mod disable;

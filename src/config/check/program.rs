@@ -222,10 +222,7 @@ fn settle_stream(
 
 /// Notes Visor's keys that are set and not built, and whether the program must not run without one of them.
 fn collect_unbuilt(reader: &Reader<'_>, section: &Section, kind: SectionKind, process: &mut ProcessSpec) {
-    let document = reader.document;
-    let defaults = document.section("program-default").into_iter().flat_map(Section::own_entries);
-    let inherited = defaults.filter(|entry| document.get(section, &entry.key).is_none());
-    for entry in document.entries(section).chain(inherited) {
+    for entry in reader.document.entries(section) {
         let Some(row) = visor::find(kind, &entry.key).filter(|row| row.matters(&entry.value)) else {
             continue;
         };

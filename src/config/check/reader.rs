@@ -5,9 +5,9 @@
 //! `reader.apply(section, rows.iter(), &names, &mut draft)` sets everything that the section says.
 
 use crate::config::diagnostic::{Diagnostic, nearest};
-use crate::config::document::{Document, Entry, Section};
+use crate::config::document::{Document, Entry, Level, Section};
 use crate::config::expand::{self, Arg, Failure};
-use crate::config::keys::{Row, Scope};
+use crate::config::keys::{self, Row, Scope};
 use crate::config::value::{Converted, Value};
 use crate::model::Host;
 use std::borrow::Cow;
@@ -132,7 +132,10 @@ impl<'a> Reader<'a> {
         what: impl Into<String>,
     ) {
         let place = self.document.entry_place(entry);
-        self.report(Diagnostic::error(place, what).section(&section.name).key(&entry.key));
+        let level = self.document.get_with_level(section, &entry.key).map(|(_, level)| level);
+        // Told once, where it stands, and not for each program that has it from there.
+        let section = if level == Some(Level::Inherited) { keys::PROGRAM_DEFAULT } else { &section.name };
+        self.report(Diagnostic::error(place, what).section(section).key(&entry.key));
     }
 
     /// Keeps a warning that supervisord logs in its own words.
