@@ -5,6 +5,7 @@
 
 use super::escape::Filter;
 use super::output::Screen;
+use regex_lite::Regex;
 
 /// Longest line in bytes that is waited for to be complete.
 pub(super) const LINE_BYTES_MAX: usize = 64 * 1024;
@@ -14,6 +15,8 @@ pub(super) const LINE_BYTES_MAX: usize = 64 * 1024;
 pub(super) struct Voice {
     prefix: String,
     screen: Screen,
+    /// Only lines in which it is found are shown.
+    grep: Option<Regex>,
     /// The beginning of a line.
     partial: Vec<u8>,
 }
@@ -23,7 +26,12 @@ impl Voice {
     pub(super) fn new(name: &str, width: Option<usize>, screen: Screen) -> Voice {
         let name = screen.line(name);
         let prefix = width.map_or(String::new(), |width| format!("{name:<width$} | "));
-        Voice { prefix, screen, partial: Vec::new() }
+        Voice { prefix, screen, grep: None, partial: Vec::new() }
+    }
+
+    /// Returns the same that says only lines in which `grep` is found.
+    pub(super) fn only(self, grep: Option<Regex>) -> Voice {
+        Voice { grep, ..self }
     }
 
     /// Takes bytes and appends the lines that they complete.
@@ -43,6 +51,10 @@ impl Voice {
             return;
         }
         let line = line.strip_suffix(b"\n").unwrap_or(&line);
+        let is_found = |grep: &Regex| grep.is_match(&String::from_utf8_lossy(line));
+        if !self.grep.as_ref().is_none_or(is_found) {
+            return;
+        }
         out.extend_from_slice(self.prefix.as_bytes());
         if self.screen.data_on_terminal {
             let mut filter = Filter::new(self.screen.colour);
@@ -93,6 +105,17 @@ mod tests {
     fn a_program_cannot_forge_the_name_of_another_on_a_terminal() {
         let shown = said(TERMINAL, Some(3), &["\x1b[31mred\r\n\rdb | I am db\x1b[1A\n"]);
         assert_eq!(shown, "web | \x1b[31mred\x1b[0m\nweb | \\rdb | I am db\\x1b[1A\n");
+    }
+
+    #[test]
+    fn only_lines_that_match_are_said() -> Result<(), regex_lite::Error> {
+        let mut voice = Voice::new("web", Some(3), Screen::default()).only(Some(Regex::new("^err|ö$")?));
+        let mut out = Vec::new();
+        let pieces = [&b"error 1\nno err"[..], b"\nm\xc3\nerr\n", b"\xff m\xc3\xb6\nerr"];
+        pieces.into_iter().for_each(|piece| voice.feed(piece, &mut out));
+        voice.flush(&mut out);
+        assert_eq!(out, b"web | error 1\nweb | err\nweb | \xff m\xc3\xb6\nweb | err\n");
+        Ok(())
     }
 
     #[test]

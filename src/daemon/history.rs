@@ -13,6 +13,7 @@ use crate::api::v1::history::{self, Entry};
 use crate::core::Transition;
 use crate::logs::lines::Lines;
 use crate::logs::sink::{SinkId, SinkSpec};
+use crate::logs::times;
 use crate::logs::writer::Note;
 use crate::model::spec::{Settings, StreamSpec};
 use crate::model::{Instance, Level, State, Time, WallTime};
@@ -74,6 +75,8 @@ impl Allowance {
 pub(super) struct Journal {
     lines: Option<Lines>,
     path: PathBuf,
+    /// Where the index of the logs' growth is, which lies beside it.
+    times: Option<PathBuf>,
     /// By programs, as they are shown.
     allowances: BTreeMap<String, Allowance>,
 }
@@ -83,6 +86,11 @@ impl Journal {
     pub(super) fn path(&self) -> Option<&Path> {
         self.lines.is_some().then_some(self.path.as_path())
     }
+
+    /// Returns where the index of the logs' growth is; nothing where there is none.
+    pub(super) fn times_path(&self) -> Option<PathBuf> {
+        self.times.clone()
+    }
 }
 
 /// Returns where the journal of a daemon is; none for that of a file which names no directory for logs.
@@ -91,6 +99,10 @@ fn path_of(settings: &Settings, instance: Instance) -> Option<PathBuf> {
     let named = (*childlogdir != std::env::temp_dir()).then_some(childlogdir);
     let directory = settings.xdg.as_ref().map(|roots| &roots.state).or(named)?;
     Some(directory.join(history::file_name(&instance.to_string())))
+}
+
+fn times_name(instance: Instance) -> String {
+    format!("log-times-{instance}")
 }
 
 impl Reactor {
@@ -104,6 +116,10 @@ impl Reactor {
             lines.flush(&self.disk);
             self.disk.close(lines.sink());
         }
+        let times = path.as_ref().map(|path| path.with_file_name(times_name(self.identity.instance)));
+        let index = |path: &PathBuf| SinkSpec::file(path, times::INDEX_MAX_BYTES, GENERATIONS).private();
+        self.disk.keep_times(times.as_ref().map(index));
+        self.journal.times = times;
         let Some(path) = path else { return };
         let spec = SinkSpec::file(&path, JOURNAL_MAX_BYTES, GENERATIONS).private();
         self.journal.lines = Some(Lines::new(self.disk.open(spec.clone()), spec).of_history());

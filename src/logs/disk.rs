@@ -83,6 +83,7 @@ pub(super) enum Job<T> {
     Run(Box<dyn FnOnce() -> T + Send>),
     AllOpen(BTreeSet<StreamId>),
     LimitOpenFiles(usize),
+    KeepTimes(Option<SinkSpec>),
     Discard,
     Stop,
 }
@@ -315,6 +316,11 @@ impl<T: Send + 'static> Disk<T> {
     /// Says how many log files may be open at a time; until then, [`OPEN_FILES_MIN`].
     pub fn limit_open_files(&self, max: usize) {
         self.shared.push(Job::LimitOpenFiles(max));
+    }
+
+    /// Keeps an index of when logs grew (see [`super::times`]) in this file, or no longer.
+    pub fn keep_times(&self, index: Option<SinkSpec>) {
+        self.shared.push(Job::KeepTimes(index));
     }
 
     /// Runs something on the worker that may have to wait for a file system; [`Event::Done`] answers.

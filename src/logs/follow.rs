@@ -5,12 +5,15 @@
 //! another process can go on from. Example: `Follower::new(path, Start::End(1600))`, then `follower.read(64 << 10)`
 //! whenever the log grew.
 
+use super::times::Index;
+use crate::model::WallTime;
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Most rotated files that are looked through for the one that was read last: more than anybody keeps.
@@ -19,17 +22,25 @@ const BACKUPS_MAX: u32 = 1000;
 /// Which file it is, whatever it is called by now: a number may be used again, so its birth counts too where the
 /// file system tells it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Mark {
-    inode: u64,
-    born_ns: u64,
+pub(super) struct Mark {
+    pub(super) inode: u64,
+    pub(super) born_ns: u64,
+}
+
+impl Mark {
+    /// Returns which file these are the metadata of.
+    pub(super) fn of(metadata: &Metadata) -> Mark {
+        let born = metadata.created().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        Mark { inode: metadata.ino(), born_ns: born.map_or(0, |since| since.as_nanos() as u64) }
+    }
 }
 
 /// A place in a log: everything in front of it has been read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Position {
     /// The file; none of that number exists where there was no log yet.
-    mark: Mark,
-    offset: u64,
+    pub(super) mark: Mark,
+    pub(super) offset: u64,
 }
 
 impl Position {
@@ -50,12 +61,36 @@ impl fmt::Display for Position {
 }
 
 /// Where reading begins.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Start {
     /// So many bytes before the end; a log that is not there yet is followed from its beginning.
     End(u64),
     /// Where somebody has read to.
     At(Position),
+    /// With what was written since a point in time.
+    Since(Arc<Since>),
+}
+
+/// A point in time from which logs are read, and the index that says where that is in each.
+#[derive(Debug)]
+pub struct Since {
+    at: WallTime,
+    index: Option<PathBuf>,
+    /// Read once for all logs, by whoever comes first.
+    read: OnceLock<Index>,
+}
+
+impl Since {
+    /// Returns a point in time that is looked up in the index at a path, where there is one.
+    #[must_use]
+    pub fn new(at: WallTime, index: Option<PathBuf>) -> Since {
+        Since { at, index, read: OnceLock::new() }
+    }
+
+    fn position(&self, path: &Path) -> Option<Position> {
+        let index = self.read.get_or_init(|| Index::read(self.index.as_deref(), self.at));
+        index.position(path)
+    }
 }
 
 /// Somebody who follows a log.
@@ -150,6 +185,8 @@ impl Follower {
                 return;
             }
             Some(Start::At(position)) => self.position = position,
+            // A log that is not there yet is read from its beginning.
+            Some(Start::Since(since)) => self.position = since.position(&self.path).unwrap_or_default(),
             None => {}
         }
         if self.file.is_none() && self.position.mark != Mark::default() {
@@ -206,17 +243,21 @@ impl Follower {
         (self.file, self.position) = (Some(file), Position { mark, offset: 0 });
     }
 
-    /// Returns the names of the log's files, the latest first.
     fn names(&self) -> impl Iterator<Item = PathBuf> + use<> {
-        let path = self.path.clone();
-        let backup = move |number| {
-            let mut name = OsString::from(path.as_os_str());
-            name.push(format!(".{number}"));
-            PathBuf::from(name)
-        };
-        let backups = (1..=BACKUPS_MAX).map(backup).take_while(|name| name.exists());
-        std::iter::once(self.path.clone()).chain(backups)
+        names(&self.path)
     }
+}
+
+/// Returns the names of a log's files, the latest first.
+pub(super) fn names(path: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    let path = path.to_owned();
+    let first = std::iter::once(path.clone());
+    let backup = move |number| {
+        let mut name = OsString::from(path.as_os_str());
+        name.push(format!(".{number}"));
+        PathBuf::from(name)
+    };
+    first.chain((1..=BACKUPS_MAX).map(backup).take_while(|name| name.exists()))
 }
 
 /// Returns why there is nothing to read at the path of a log.
@@ -233,16 +274,14 @@ pub fn why_not(path: &Path) -> io::Error {
 }
 
 /// A file, which one it is, and its size.
-type Opened = (File, Mark, u64);
+pub(super) type Opened = (File, Mark, u64);
 
 /// Opens a plain file, without waiting for anybody's pipe.
-fn open(path: &Path) -> Option<Opened> {
+pub(super) fn open(path: &Path) -> Option<Opened> {
     let flags = libc::O_NONBLOCK | libc::O_CLOEXEC;
     let file = File::options().read(true).custom_flags(flags).open(path).ok()?;
     let metadata = file.metadata().ok().filter(Metadata::is_file)?;
-    let born = metadata.created().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    let born_ns = born.map_or(0, |since| since.as_nanos() as u64);
-    Some((file, Mark { inode: metadata.ino(), born_ns }, metadata.len()))
+    Some((file, Mark::of(&metadata), metadata.len()))
 }
 
 #[cfg(test)]

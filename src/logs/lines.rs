@@ -15,6 +15,11 @@ const OWN: StreamId = StreamId(u64::MAX - 1);
 /// The same for the records of the history.
 const HISTORY: StreamId = StreamId(u64::MAX - 2);
 
+/// Whether a stream is one of ours, and of no program.
+pub(super) fn is_own(stream: StreamId) -> bool {
+    [OWN, HISTORY].contains(&stream)
+}
+
 /// Lines on their way to one log.
 #[derive(Debug)]
 pub struct Lines {

@@ -29,5 +29,6 @@ pub mod slice;
 pub mod slot;
 pub mod strip;
 pub mod syslog;
+pub mod times;
 mod worker;
 pub mod writer;

@@ -4,12 +4,15 @@
 
 use super::crash;
 use super::disk::{Event, Job, Lost, OPEN_FILES_MIN, Shared};
+use super::lines;
 use super::loss::Note;
 use super::sink::{Route, SinkId, SinkSpec, StreamId, Target};
 use super::slot::{Journal, Progress, Slot, SlotState};
 use super::strip::Strip;
 use super::syslog::Syslog;
+use super::times::Times;
 use super::writer::Writer;
+use crate::model::Time;
 use crate::sys::open::OpenError;
 use nix::errno::Errno;
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,6 +32,8 @@ struct Shelf {
     holders: u32,
     /// When it was last written to, counted in writes.
     used: u64,
+    /// When its size was last noted.
+    noted: Time,
 }
 
 /// The thread's own state.
@@ -46,6 +51,8 @@ pub(super) struct Worker<T> {
     open_files_max: usize,
     /// Whether a shortage of descriptors was told of.
     shortage_told: bool,
+    /// The index of when logs grew.
+    times: Times,
 }
 
 impl<T> Worker<T> {
@@ -61,6 +68,7 @@ impl<T> Worker<T> {
             writes: 0,
             open_files_max: OPEN_FILES_MIN,
             shortage_told: false,
+            times: Times::default(),
         }
     }
 
@@ -87,6 +95,7 @@ impl<T> Worker<T> {
                 Job::Lost(lost) => self.lost(&lost),
                 Job::AllOpen(streams) => self.set_all_open(&streams),
                 Job::LimitOpenFiles(max) => self.set_open_files_max(max),
+                Job::KeepTimes(index) => self.keep_times(index),
                 Job::Run(work) => self.shared.emit(Event::Done(work())),
                 Job::Discard => self.shared.pool.discard_unused(),
                 Job::Stop => break,
@@ -102,6 +111,8 @@ impl<T> Worker<T> {
         self.replaying = true;
         self.all_open = false;
         let (mut slots, mut bytes) = (0, 0);
+        // Nobody else wrote while the programs' pipes were held.
+        self.times.set_gap(!self.shared.pool.is_adopted());
         for mut slot in self.shared.pool.take_left_over() {
             if slot.state() == SlotState::Reading && !slot.read_happened() {
                 self.give_back(slot);
@@ -110,6 +121,9 @@ impl<T> Worker<T> {
             let len = slot.len();
             slot.filled(len);
             slots += 1;
+            if !lines::is_own(slot.stream()) {
+                self.times.set_gap(true);
+            }
             bytes += (len - slot.progress().done.min(len)) as u64;
             self.slot(slot);
         }
@@ -376,8 +390,27 @@ impl<T> Worker<T> {
         self.tell(&Target::Syslog, notes);
     }
 
+    fn keep_times(&mut self, index: Option<SinkSpec>) {
+        let notes = self.times.keep(index);
+        self.tell_of_times(notes);
+    }
+
+    /// Notes the size of a log before something is written to it.
+    fn note_time(&mut self, target: &Target) {
+        let Some(shelf) = self.logs.get_mut(target) else { return };
+        let notes = self.times.note(&shelf.writer, &mut shelf.noted);
+        self.tell_of_times(notes);
+    }
+
+    fn tell_of_times(&self, notes: Vec<Note>) {
+        if let Some(target) = self.times.target() {
+            self.tell(target, notes);
+        }
+    }
+
     /// Does something with a log that may open its file, and passes on what there is to say.
     fn with_log(&mut self, target: &Target, work: impl FnOnce(&mut Writer, &mut Vec<Note>)) {
+        self.note_time(target);
         let Some(shelf) = self.logs.get_mut(target) else { return };
         let was_open = shelf.writer.has_file();
         let mut notes = Vec::new();
@@ -400,8 +433,11 @@ impl<T> Worker<T> {
             let mut strip = self.complete(last, route, |_| {});
             let mut rest = Vec::new();
             strip.finish(&mut rest);
-            if let Some(shelf) = route.file.as_ref().and_then(|spec| self.logs.get_mut(&spec.target)) {
-                shelf.writer.append_own(&rest, &mut Vec::new());
+            if let Some(spec) = route.file.as_ref().filter(|_| !rest.is_empty()) {
+                self.note_time(&spec.target);
+                if let Some(shelf) = self.logs.get_mut(&spec.target) {
+                    shelf.writer.append_own(&rest, &mut Vec::new());
+                }
             }
             self.tidy(route);
         }
@@ -458,7 +494,7 @@ impl<T> Worker<T> {
 
 impl Shelf {
     fn new(spec: SinkSpec) -> Shelf {
-        Shelf { writer: Writer::new(spec), holders: 0, used: 0 }
+        Shelf { writer: Writer::new(spec), holders: 0, used: 0, noted: Time(0) }
     }
 }
 

@@ -6,6 +6,7 @@
 
 use super::crash;
 use super::flow::{Flow, PIECE_BYTES};
+use super::follow::Mark;
 use super::loss::Loss;
 pub use super::loss::Note;
 use super::rotate;
@@ -70,6 +71,11 @@ impl Writer {
         }
     }
 
+    /// Returns where it is.
+    pub(super) fn target(&self) -> &Target {
+        &self.spec.target
+    }
+
     /// Takes the settings of a later opening.
     pub fn set_spec(&mut self, spec: SinkSpec) {
         self.spec = spec;
@@ -115,6 +121,14 @@ impl Writer {
     #[must_use]
     pub fn has_file(&self) -> bool {
         matches!(self.port, Some(Port::File(_)))
+    }
+
+    /// Returns which file is open and its size; none where it is no plain file, or cannot be told from another one.
+    pub(super) fn place(&self) -> Option<(Mark, u64)> {
+        let Some(Port::File(file)) = &self.port else { return None };
+        let metadata = file.metadata().ok()?;
+        let mark = Mark::of(&metadata);
+        (mark.born_ns != 0).then_some((mark, metadata.len()))
     }
 
     /// Closes the file; the next write opens it again.

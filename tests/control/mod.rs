@@ -11,6 +11,7 @@ mod hot_reload;
 mod race;
 mod raw;
 mod reload;
+mod since;
 mod sockets;
 mod updates;
 mod verbs;

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 const PIECE_BYTES_MAX: usize = 1024 * 1024;
 
 /// What `POST /v1/follow` takes.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct FollowRequest {
     /// Which processes.
@@ -21,6 +21,12 @@ pub struct FollowRequest {
     pub channel: String,
     /// How much of the end of a log comes first, where no position is told.
     pub bytes: Option<u64>,
+    /// From which point in time on, where no position is told, instead of `bytes`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since_unix: Option<f64>,
+    /// Whether the answer ends when all that is there was sent.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub once: bool,
     /// Where to go on, by the names that pieces bear.
     pub positions: BTreeMap<String, String>,
 }

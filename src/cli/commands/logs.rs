@@ -6,8 +6,9 @@ use super::{status, tail};
 use crate::api::v1::{ErrorCode, FollowRequest};
 use crate::cli::follow::Follow;
 use crate::cli::merge::{Voice, last_lines};
-use crate::cli::{Outcome, Problem, Session, exit};
+use crate::cli::{Outcome, Problem, Session, exit, since};
 use crate::client::{Connection, Failure};
+use regex_lite::Regex;
 use std::collections::BTreeMap;
 
 /// How many lines of each program are shown.
@@ -34,8 +35,18 @@ pub struct Args {
     #[arg(long)]
     stderr: bool,
     /// Show this many of the latest lines of each
-    #[arg(short = 'n', long, value_name = "COUNT")]
+    #[arg(short = 'n', long, value_name = "COUNT", conflicts_with = "since")]
     lines: Option<usize>,
+    /// Show what was written since then (10m, 2h, 17:30, 2026-11-20), up to 10 s more, never less
+    #[arg(long, value_name = "TIME", value_parser = since::argument)]
+    since: Option<f64>,
+    /// Show only lines in which this regular expression is found
+    #[arg(long, value_name = "REGEX", value_parser = regex)]
+    grep: Option<Regex>,
+}
+
+fn regex(text: &str) -> Result<Regex, String> {
+    Regex::new(text).map_err(|error| error.to_string())
 }
 
 /// Shows the logs.
@@ -51,7 +62,7 @@ pub fn run(args: &Args, session: &Session) -> Outcome {
         return Ok(code);
     }
     let channel = if args.stderr { "stderr" } else { "stdout" };
-    let shown = if args.follow {
+    let shown = if args.follow || args.since.is_some() {
         follow(args, session, &names, channel)?
     } else {
         show(args, session, &mut connection, &names, channel)
@@ -59,25 +70,32 @@ pub fn run(args: &Args, session: &Session) -> Outcome {
     Ok(code.max(shown))
 }
 
-fn voices(session: &Session, names: &[String]) -> Vec<Voice> {
+fn voices(args: &Args, session: &Session, names: &[String]) -> Vec<Voice> {
     let width = names.iter().map(|name| name.chars().count()).max().filter(|_| names.len() > 1);
-    names.iter().map(|name| Voice::new(name, width, session.screen)).collect()
+    let voice = |name: &String| Voice::new(name, width, session.screen).only(args.grep.clone());
+    names.iter().map(voice).collect()
 }
 
-fn bytes(lines: usize) -> usize {
+/// Returns how much is asked for; lines that are chosen may be far from the end.
+fn bytes(args: &Args, lines: usize) -> usize {
+    if args.grep.is_some() {
+        return BYTES_MAX;
+    }
     lines.saturating_mul(BYTES_PER_LINE).clamp(BYTES_PER_LINE, BYTES_MAX)
 }
 
 fn show(args: &Args, session: &Session, connection: &mut Connection, names: &[String], channel: &str) -> i32 {
     let lines = args.lines.unwrap_or(LINES);
     let mut code = exit::OK;
-    for (name, mut voice) in names.iter().zip(voices(session, names)) {
-        match connection.fetch(&tail::target(name, channel, bytes(lines) as u64)) {
+    for (name, mut voice) in names.iter().zip(voices(args, session, names)) {
+        match connection.fetch(&tail::target(name, channel, bytes(args, lines) as u64)) {
             Ok(reply) => {
                 let mut out = Vec::new();
-                voice.feed(last_lines(&reply.body, lines, reply.body.len() >= bytes(lines)), &mut out);
+                let cut = reply.body.len() >= bytes(args, lines);
+                let count = if args.grep.is_some() { usize::MAX } else { lines };
+                voice.feed(last_lines(&reply.body, count, cut), &mut out);
                 voice.flush(&mut out);
-                session.screen.ready(&out);
+                session.screen.ready(last_lines(&out, lines, false));
             }
             // Of all programs some may never have run.
             Err(Failure::Refused { error, .. })
@@ -107,11 +125,13 @@ fn follow(args: &Args, session: &Session, names: &[String], channel: &str) -> Re
     let request = FollowRequest {
         names: if args.names.is_empty() { all() } else { args.names.clone() },
         channel: channel.to_owned(),
-        bytes: Some(bytes(lines) as u64),
+        bytes: Some(bytes(args, lines) as u64),
+        since_unix: args.since,
+        once: !args.follow,
         ..FollowRequest::default()
     };
-    let followed = |voice| Followed { voice, at_begin: true };
-    let voices = voices(session, names).into_iter().map(followed);
+    let followed = |voice| Followed { voice, at_begin: args.since.is_none() };
+    let voices = voices(args, session, names).into_iter().map(followed);
     let mut followed: BTreeMap<&str, Followed> = names.iter().map(String::as_str).zip(voices).collect();
     let mut code = exit::OK;
     let mut follow = Follow::begin(session, request)?;
@@ -119,27 +139,38 @@ fn follow(args: &Args, session: &Session, names: &[String], channel: &str) -> Re
         // Names that stand for nothing were told already, and who came since is not asked for.
         let Some(each) = followed.get_mut(piece.namespec.as_str()) else { continue };
         if let Some(error) = &piece.error {
+            // Of all programs some may have no log.
+            if args.names.is_empty() && error.code == ErrorCode::NotFound {
+                continue;
+            }
             let Problem { code: worse, text } = tail::refusal(error, &piece.namespec);
             session.screen.message(&text);
             code = code.max(worse);
-        } else if !each.say(session, &bytes, lines) {
+        } else if !each.say(args, session, &bytes, lines) {
             return Ok(code);
         }
+    }
+    for each in followed.values_mut().filter(|_| !args.follow) {
+        let mut out = Vec::new();
+        each.voice.flush(&mut out);
+        session.screen.ready(&out);
     }
     Ok(code)
 }
 
 impl Followed {
     /// Shows a piece; returns whether anybody still reads.
-    fn say(&mut self, session: &Session, piece: &[u8], lines: usize) -> bool {
+    fn say(&mut self, args: &Args, session: &Session, piece: &[u8], lines: usize) -> bool {
+        let is_begin = self.at_begin && !piece.is_empty();
+        self.at_begin &= !is_begin;
         let mut piece = piece;
-        if self.at_begin && !piece.is_empty() {
-            self.at_begin = false;
-            piece = last_lines(piece, lines, piece.len() >= bytes(lines));
+        if is_begin {
+            let count = if args.grep.is_some() { usize::MAX } else { lines };
+            piece = last_lines(piece, count, piece.len() >= bytes(args, lines));
         }
         let mut out = Vec::new();
         self.voice.feed(piece, &mut out);
-        session.screen.stream(&out)
+        session.screen.stream(if is_begin { last_lines(&out, lines, false) } else { &out })
     }
 }
 
@@ -149,9 +180,11 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_has_bounds() {
-        assert_eq!(
-            (bytes(0), bytes(50), bytes(usize::MAX)),
-            (BYTES_PER_LINE, 50 * BYTES_PER_LINE, BYTES_MAX)
-        );
+        let plain =
+            Args { names: Vec::new(), follow: false, stderr: false, lines: None, since: None, grep: None };
+        let asked = [0, 50, usize::MAX].map(|lines| bytes(&plain, lines));
+        assert_eq!(asked, [BYTES_PER_LINE, 50 * BYTES_PER_LINE, BYTES_MAX]);
+        let choosing = Args { grep: Regex::new("x").ok(), ..plain };
+        assert_eq!(bytes(&choosing, 1), BYTES_MAX);
     }
 }

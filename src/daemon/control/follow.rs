@@ -11,12 +11,13 @@ use super::streams::NO_CACHE;
 use crate::api::http::{Request, reply};
 use crate::api::v1::{self, ErrorCode, ErrorReply, FollowRequest, Piece};
 use crate::daemon::reactor::{Job, Reactor};
-use crate::logs::follow::{self, Follower, Position, Start};
+use crate::logs::follow::{self, Follower, Position, Since, Start};
 use crate::logs::sink::Target;
-use crate::model::ProcessId;
 use crate::model::spec::MainLog;
+use crate::model::{ProcessId, WallTime};
 use crate::sys::clock;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// What a log shows of its end when nothing else is asked for, as supervisorctl's tail.
 const TAIL_DEFAULT_BYTES: u64 = 1600;
@@ -34,6 +35,8 @@ pub(super) struct Following {
     logs: Vec<FollowedLog>,
     /// Whether what is sent says whose it is.
     is_framed: bool,
+    /// Whether a log is left when it was read to its end.
+    is_once: bool,
     /// Whether a reading is under way.
     is_reading: bool,
     /// The log whose turn it is.
@@ -53,7 +56,7 @@ struct FollowedLog {
 
 impl Following {
     fn new(is_framed: bool) -> Following {
-        Following { logs: Vec::new(), is_framed, is_reading: false, turn: 0, logtail: None }
+        Following { logs: Vec::new(), is_framed, is_once: false, is_reading: false, turn: 0, logtail: None }
     }
 
     /// Takes the follower that is next to read something.
@@ -122,12 +125,14 @@ impl Reactor {
         self.may_stream()?;
         let tail = asked.bytes.unwrap_or(TAIL_DEFAULT_BYTES).min(TAIL_MAX_BYTES);
         let (views, mut refusals) = self.views_of(&asked.names);
-        let mut following = Following::new(true);
+        let since = asked.since_unix.map(|at| Arc::new(self.since(at)));
+        let begin = || since.clone().map_or(Start::End(tail), Start::Since);
+        let mut following = Following { is_once: asked.once, ..Following::new(true) };
         for view in views {
             let position = asked.positions.get(&view.namespec).and_then(|text| Position::parse(text));
             match log_of(&view, channel) {
                 Ok(path) => {
-                    let start = position.map_or(Start::End(tail), Start::At);
+                    let start = position.map_or_else(begin, Start::At);
                     following.logs.push(self.follow(view.namespec, path, start));
                 }
                 Err(refusal) => refusals.push((view.namespec, refusal)),
@@ -139,6 +144,13 @@ impl Reactor {
         }
         self.end_if_over(client);
         Ok(())
+    }
+
+    /// Returns a point in time as logs are read from it.
+    fn since(&self, at_unix: f64) -> Since {
+        // Out of range it is the first or the last there is.
+        let at = WallTime((at_unix * 1e9) as i64);
+        Since::new(at, self.journal.times_path())
     }
 
     /// Returns the processes that names stand for, each once, and what is wrong with the other names.
@@ -233,7 +245,7 @@ impl Reactor {
         {
             return self.refuse_logtail(client);
         }
-        let is_framed = following.is_framed;
+        let (is_framed, is_once) = (following.is_framed, following.is_once);
         let Some(log) = following.logs.get_mut(index) else { return };
         let mut piece = Piece { namespec: log.namespec.clone(), ..Piece::default() };
         match bytes {
@@ -241,11 +253,16 @@ impl Reactor {
                 log.has_more |= bytes.len() == PIECE_BYTES;
                 piece.position = follower.position().to_string();
                 log.follower = Some(follower);
+                let is_over = is_once && bytes.len() < PIECE_BYTES;
                 if is_framed {
                     // The first one may be empty: it tells where to go on.
                     self.send_piece(client, piece, &bytes);
                 } else if let Some(connection) = self.control.connection(client) {
                     connection.stream(&bytes);
+                }
+                if is_over {
+                    self.forget_log(client, index);
+                    self.end_if_over(client);
                 }
             }
             Err(error) => {
