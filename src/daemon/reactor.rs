@@ -94,7 +94,12 @@ pub(super) enum Job {
     History(ClientId, History),
     /// The marks of disabled programs were changed, or could not be: which names were given, and which stand for
     /// nothing.
-    Marked { client: ClientId, names: Vec<String>, missing: Vec<String>, result: io::Result<Marks> },
+    Marked {
+        client: ClientId,
+        names: Vec<String>,
+        missing: Vec<String>,
+        result: io::Result<Marks>,
+    },
     /// What a call asked for.
     Called(CallId, Result<Value, Fault>),
 }

@@ -212,6 +212,7 @@ fn line(action: &Action) -> Option<String> {
         Action::Log { level, text } => format!("{} {text}", level.tag()),
         Action::GroupAdded(name) => format!("group {name} added"),
         Action::GroupRemoved(name) => format!("group {name} removed"),
+        Action::GroupChanged(name) => format!("group {name} changed"),
         Action::Reply { reply, .. } => format!("reply {reply:?}"),
         Action::KeepEvent(event) => format!("keep event {}", event.serial),
         Action::SettleEvent { delivery, fate } => format!("event {} is settled: {fate:?}", delivery.serial),
