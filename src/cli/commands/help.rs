@@ -23,6 +23,7 @@ pub const GROUPS: [(&str, &[(&str, &str)]); 5] = [
         "configuration",
         &[
             ("check", "show every mistake in configuration files"),
+            ("apply", "apply what the files say, or show what it would change (--dry-run)"),
             ("reread", "show what update would change"),
             ("update", "apply what changed"),
             ("add", "activate groups that reread found"),
@@ -51,11 +52,16 @@ pub const GROUPS: [(&str, &[(&str, &str)]); 5] = [
             ("signal", "send a signal to programs"),
             ("clear", "empty the logs of programs"),
             ("daemon", "start, stop or show the daemon itself"),
-            ("boot", "have visord started at boot, without root"),
             ("shutdown", "stop all programs and end the daemon"),
         ],
     ),
-    ("machine", &[("completions", "show what makes a shell complete visorctl")]),
+    (
+        "machine",
+        &[
+            ("boot", "have visord started at boot, without root"),
+            ("completions", "show what makes a shell complete visorctl"),
+        ],
+    ),
 ];
 
 /// Show the verbs
