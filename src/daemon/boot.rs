@@ -159,7 +159,14 @@ fn first(mut link: Link, keeper: Pid, handed: &HandOver) -> Result<Box<Reactor>,
     reactor
         .activate(fleet, None)
         .map_err(|e| refuse(outcome::SYSTEM, &format!("cannot make the state file: {e}")))?;
+    come_up(&mut reactor, daemonized);
+    Ok(reactor)
+}
+
+/// The last steps of a first start: from here on it is a daemon, and its programs may begin.
+fn come_up(reactor: &mut Reactor, daemonized: bool) {
     reactor.hold_buffers();
+    let keeper = reactor.keeper;
     if let Err(error) = pidfile::write(&reactor.settings.daemon.pidfile, keeper) {
         let path = reactor.settings.daemon.pidfile.display().to_string();
         reactor.log(Level::Critical, &format!("could not write pidfile {path}: {error}"));
@@ -174,7 +181,6 @@ fn first(mut link: Link, keeper: Pid, handed: &HandOver) -> Result<Box<Reactor>,
     reactor.inputs.push_back(Input::Boot);
     reactor.watch_config(FIRST_READ_AFTER);
     reactor.trim_later();
-    Ok(reactor)
 }
 
 /// Has the keeper fork the real daemon as soon as this process has gone.

@@ -116,9 +116,10 @@ fn a_person_at_a_terminal_may_try_again() {
         )
     };
     let mut session = start();
-    session.wait_for("edit again? [Y/n] ");
+    let asked = session.wait_for("edit again? [Y/n] ");
     session.type_in("n\n");
-    let (shown, code) = session.finish();
+    let (answered, code) = session.finish();
+    let shown = asked + &answered;
     assert!(shown.contains("called +2") && shown.contains("startsecs: ") && code == Some(1), "{shown}");
     assert_eq!(fs::read_to_string(&file).expect("the file"), TEXT);
     let mut session = start();

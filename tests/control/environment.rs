@@ -171,10 +171,8 @@ fn the_environment_of_whoever_calls_is_never_written_to_disk() {
     call(&["restart", "all"]);
     call(&["update"]);
     call(&["stop", "made"]);
-    assert!(
-        files_with(account.sandbox.dir(), "entered RUNNING state").len() == 1,
-        "the activity log is looked at"
-    );
+    let looked_at = files_with(account.sandbox.dir(), "entered RUNNING state");
+    assert!(!looked_at.is_empty(), "the activity log is looked at");
     // The sandbox has everything: home with state and configuration, runtime directories, /tmp.
     assert_eq!(files_with(account.sandbox.dir(), MARKER), [] as [String; 0]);
     let shown = account.ok(&["env", "web", "--show-secrets"]);

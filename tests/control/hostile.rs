@@ -20,6 +20,7 @@ const STRANGER: u32 = 61_997;
 
 /// Every endpoint: method and target.
 pub(super) const ENDPOINTS: &[&str] = &[
+    "GET /ok.html",
     "GET /v1/version",
     "GET /v1/status",
     "GET /v1/avail",
@@ -67,6 +68,7 @@ fn routes() -> BTreeSet<String> {
         .map(|(method, rest)| {
             let path = rest.split_once(',').map_or(rest, |(path, _)| path);
             let path = path.strip_prefix("path::").map_or_else(|| path.trim_matches('"').to_owned(), path_of);
+            let path = path.replace("OK_PAGE", "/ok.html");
             format!("{} {path}", method.to_uppercase())
         })
         .collect()
