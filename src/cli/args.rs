@@ -66,6 +66,7 @@ verbs! {
     Clear clear,
     Daemon daemon,
     Boot boot,
+    Doctor doctor,
     Shutdown shutdown,
     Completions completions,
     Help help,

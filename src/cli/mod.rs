@@ -9,6 +9,7 @@ mod ask;
 pub mod boot;
 pub mod commands;
 mod completion;
+pub mod doctor;
 pub mod escape;
 pub mod exit;
 pub mod explain;

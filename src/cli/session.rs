@@ -11,6 +11,7 @@ use crate::client::launch::{self, Launched};
 use crate::client::{Connection, Places, Unreachable, wait};
 use crate::model::Signal;
 use crate::sys::ambient::Ambient;
+use crate::sys::facts::lasting::BATCH_VARIABLES;
 use crate::sys::signals::SignalPipe;
 use std::cell::OnceCell;
 use std::io;
@@ -33,9 +34,6 @@ const TRIES_PER_SEARCH: usize = 5;
 
 /// What visord says when there is one already.
 const ALREADY_RUNNING: &str = "already runs";
-
-/// Variables that batch systems set in their jobs: a daemon started there would be killed with the job.
-const BATCH_VARIABLES: [&str; 3] = ["SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID"];
 
 /// Which daemon, and where to write.
 #[derive(Default)]

@@ -13,9 +13,9 @@ use std::io;
 
 /// Descriptors that each of the two processes needs besides those of the programs, [`OPEN_FILES_MIN`] logs and
 /// some clients among them.
-const OWN_FDS: u64 = 64;
+pub(crate) const OWN_FDS: u64 = 64;
 /// Descriptors per program in each process: stdin, stdout, stderr.
-const FDS_PER_PROGRAM: u64 = 3;
+pub(crate) const FDS_PER_PROGRAM: u64 = 3;
 /// What the limits are of, in words.
 const FILES: &str = "file descriptors";
 const PROCESSES: &str = "processes";

@@ -20,7 +20,7 @@ mod hot_reload;
 mod image;
 pub mod instance;
 mod keeper_loss;
-mod limits;
+pub(crate) mod limits;
 mod link;
 mod listeners;
 pub mod login_env;

@@ -102,6 +102,18 @@ pub fn decide(facts: &SessionFacts) -> Decision {
     Decision { detachment, survival }
 }
 
+/// Tells what a daemon survives that runs in this control group already.
+#[must_use]
+pub fn survival_in(cgroup: &str, facts: &SessionFacts) -> Survival {
+    match standing(cgroup) {
+        Standing::Elsewhere => Survival::Logout,
+        Standing::LoginSession if !facts.kill_user_processes => Survival::Logout,
+        Standing::LoginSession => Survival::EndsWithSession,
+        Standing::UserManager if facts.linger => Survival::Logout,
+        Standing::UserManager => Survival::UntilLastLogout,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,6 +150,23 @@ mod tests {
                 user_manager: manager,
             };
             assert_eq!(decide(&facts), Decision { detachment, survival }, "{facts:?}");
+        }
+    }
+
+    #[test]
+    fn where_a_daemon_runs_decides_what_it_survives() {
+        use Survival::{EndsWithSession, Logout, UntilLastLogout};
+        for (cgroup, linger, kill, expected) in [
+            (SESSION, false, false, Logout),
+            (SESSION, false, true, EndsWithSession),
+            (SESSION, true, true, EndsWithSession),
+            (TERMINAL, false, false, UntilLastLogout),
+            (TERMINAL, true, true, Logout),
+            (CRON, false, true, Logout),
+            ("", false, true, Logout),
+        ] {
+            let facts = SessionFacts { linger, kill_user_processes: kill, ..SessionFacts::default() };
+            assert_eq!(survival_in(cgroup, &facts), expected, "{cgroup} {linger} {kill}");
         }
     }
 

@@ -17,6 +17,9 @@ use std::path::{Path, PathBuf};
 /// How the program of a daemon is called, whatever name it was started by.
 const PROGRAM: &str = "visord";
 
+/// How the names of locks end.
+const LOCK_END: &[u8] = b".lock";
+
 /// Times that a note which is just being written is read again, and the pause between, in milliseconds: it takes
 /// microseconds.
 pub const NOTE_ATTEMPTS: usize = 20;
@@ -38,12 +41,28 @@ pub struct Found {
 /// are no private views of `/tmp` either, and nothing is found.
 #[must_use]
 pub fn find(lock_name: &str, uid: u32) -> Vec<Found> {
+    search(uid, |name| name == lock_name.as_bytes())
+}
+
+/// Returns every daemon of user `uid`, whatever its configuration.
+#[must_use]
+pub fn find_all(uid: u32) -> Vec<Found> {
+    search(uid, |name| name.ends_with(LOCK_END))
+}
+
+/// Whether a process is one of a daemon, of any user.
+#[must_use]
+pub fn is_daemon_process(pid: Pid) -> bool {
+    fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|program| is_daemon(&program))
+}
+
+fn search(uid: u32, is_lock: impl Fn(&[u8]) -> bool) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
     if !cfg!(target_os = "linux") {
         return found;
     }
     for pid in tree::all() {
-        let Some(one) = examine(pid, lock_name, uid) else { continue };
+        let Some(one) = examine(pid, &is_lock, uid) else { continue };
         // Keeper and reactor hold the same lock; users know the keeper.
         match found.iter_mut().find(|known| known.note == one.note) {
             Some(known) if one.pid.0 == one.note.pid => *known = one,
@@ -54,7 +73,7 @@ pub fn find(lock_name: &str, uid: u32) -> Vec<Found> {
     found
 }
 
-fn examine(pid: Pid, lock_name: &str, uid: u32) -> Option<Found> {
+fn examine(pid: Pid, is_lock: &impl Fn(&[u8]) -> bool, uid: u32) -> Option<Found> {
     let process = PathBuf::from(format!("/proc/{pid}"));
     if fs::metadata(&process).ok()?.uid() != uid || !is_daemon(&fs::read_link(process.join("exe")).ok()?) {
         return None;
@@ -62,7 +81,7 @@ fn examine(pid: Pid, lock_name: &str, uid: u32) -> Option<Found> {
     let note = fs::read_dir(process.join("fd")).ok()?.flatten().find_map(|fd| {
         let target = fs::read_link(fd.path()).ok()?;
         // Only names that end like a lock's are opened: to open a pipe or a device may have effects.
-        (base_name(&target) == lock_name.as_bytes()).then_some(())?;
+        is_lock(base_name(&target)).then_some(())?;
         note_of(&fd.path())
     })?;
     let root = process.join("root");

@@ -6,6 +6,7 @@
 
 pub mod ambient;
 pub mod clock;
+pub mod facts;
 pub mod fd;
 pub mod fdpass;
 pub mod host;

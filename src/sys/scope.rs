@@ -26,7 +26,7 @@ pub fn facts(ambient: &Ambient) -> SessionFacts {
     SessionFacts {
         cgroup: own_group(&cgroup).to_owned(),
         linger,
-        kill_user_processes: kills(&settings_texts(&ambient.root), &name),
+        kill_user_processes: kills(&texts_of(&settings_files(&ambient.root)), &name),
         user_manager: program(ambient).is_some() && has_manager(ambient),
     }
 }
@@ -64,13 +64,30 @@ fn has_manager(ambient: &Ambient) -> bool {
 }
 
 /// Returns the control group in the text of /proc/self/cgroup: that of version 2, else the one systemd names.
-fn own_group(text: &str) -> &str {
+pub(super) fn own_group(text: &str) -> &str {
     let of = |prefix: &str| text.lines().find_map(|line| line.split_once(prefix).map(|(_, path)| path));
     of("0::").filter(|path| *path != "/").or_else(|| of(":name=systemd:")).or_else(|| of("0::")).unwrap_or("")
 }
 
+/// Returns where logind is told to kill what a session leaves behind, `file:line`: the line that counts is the last.
+#[must_use]
+pub fn kill_place(ambient: &Ambient) -> Option<String> {
+    let places = settings_files(&ambient.root).into_iter().flat_map(|file| {
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
+        let line = text
+            .lines()
+            .position(|line| line.split_once('=').is_some_and(|(key, _)| key.trim() == "KillUserProcesses"));
+        line.map(|line| format!("{}:{}", file.display(), line + 1))
+    });
+    places.last()
+}
+
+fn texts_of(files: &[PathBuf]) -> Vec<String> {
+    files.iter().filter_map(|file| std::fs::read_to_string(file).ok()).collect()
+}
+
 /// Returns logind's settings files, the weakest first: the main file, then the additions by name.
-fn settings_texts(root: &Path) -> Vec<String> {
+fn settings_files(root: &Path) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = Vec::new();
     let mains = SETTINGS.map(|dir| root.join(dir).join("logind.conf"));
     files.extend(mains.into_iter().find(|file| file.is_file()));
@@ -86,7 +103,7 @@ fn settings_texts(root: &Path) -> Vec<String> {
     }
     additions.sort_by(|a, b| a.file_name().cmp(&b.file_name()));
     files.extend(additions);
-    files.iter().filter_map(|file| std::fs::read_to_string(file).ok()).collect()
+    files
 }
 
 /// Whether logind kills what a session of this user leaves behind (logind.conf(5)).
@@ -168,6 +185,8 @@ mod tests {
         let _manager = std::os::unix::net::UnixListener::bind(session_dir(&ambient).join("systemd/private"));
         let found = facts(&ambient);
         assert!(found.kill_user_processes && found.user_manager && !found.linger, "{found:?}");
+        let place = root.join("etc/systemd/logind.conf.d/50-a.conf").display().to_string();
+        assert_eq!(kill_place(&ambient), Some(format!("{place}:1")));
         if !name.is_empty() {
             std::fs::write(root.join("var/lib/systemd/linger").join(name), "").expect("write");
             assert!(facts(&ambient).linger);

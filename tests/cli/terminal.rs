@@ -151,3 +151,37 @@ fn remarks_are_for_people() {
     assert!(text.contains(", next attempt in 2 s, 2 processes left"), "{text:?}");
     assert!(!bench.run(&["status"]).out.contains("next attempt"));
 }
+
+#[test]
+fn the_doctor_shows_colours_and_nothing_raw() {
+    let bench = Bench::empty();
+    let folder = bench.dir().join("home/.config/visor/conf.d");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    std::fs::write(folder.join("a\x1b[2J\u{202e}.conf"), "[program:a]\n").expect("a file");
+    for words in [&["doctor"][..], &["doctor", "--json"]] {
+        let (text, code) = Pty::start(&mut bench.command(words)).finish();
+        assert!(has_nothing_raw(&text) && text.contains("2J") && code == Some(1), "{words:?}: {text:?}");
+    }
+    let coloured = Pty::start(&mut bench.command(&["doctor"])).finish().0;
+    assert!(coloured.contains("configuration \x1b[31mproblem\x1b[0m  the configuration"), "{coloured:?}");
+    let plain = Pty::start(bench.command(&["doctor"]).env("NO_COLOR", "1")).finish().0;
+    assert!(plain.contains("configuration problem  ") && !plain.contains('\x1b'), "{plain:?}");
+    assert!(!bench.run(&["doctor"]).out.contains("\x1b[31m"));
+}
+
+#[test]
+fn status_points_at_the_doctor_where_the_configuration_is_a_problem() {
+    use visor::api::v1::ConfigState;
+    for (state, is_hinted) in
+        [(ConfigState::Ok, false), (ConfigState::Pending, false), (ConfigState::Bad, true)]
+    {
+        let mut world = World::of_states();
+        world.daemon.config.state = state;
+        let bench = Bench::with(world);
+        let hint = "(visorctl doctor tells what to do)";
+        let (text, _) = Pty::start(&mut bench.command(&["status"])).finish();
+        assert_eq!(text.contains(hint), is_hinted, "{state:?}: {text:?}");
+        let said = bench.run(&["status"]);
+        assert!(!said.err.contains(hint), "{said:?}");
+    }
+}

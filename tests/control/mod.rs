@@ -2,7 +2,11 @@
 
 mod account;
 mod descriptors;
+<<<<<<< HEAD
 mod editors;
+=======
+mod doctor;
+>>>>>>> b761988 (doctor: tell what survives here, and what is wrong)
 mod environment;
 mod first_minute;
 mod history;

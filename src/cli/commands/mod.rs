@@ -11,6 +11,7 @@ pub mod config;
 pub mod daemon;
 pub mod delete;
 pub mod disable;
+pub mod doctor;
 pub mod edit;
 pub mod enable;
 pub mod env;

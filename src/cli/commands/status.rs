@@ -108,6 +108,9 @@ fn tell_config(session: &Session, config: &v1::Config) {
             let text =
                 format!("the configuration has mistakes{since}, the last good one stays in force{problems}");
             session.screen.message(&text);
+            if session.screen.messages_on_terminal {
+                session.screen.message(&format!("({} tells what to do)", session.command("doctor")));
+            }
         }
         ConfigState::Pending => {
             let waiting = &config.waits_for_apply;
