@@ -1,6 +1,6 @@
 //! The command line of `visorctl`: verbs and where each is carried out.
 
-use super::{Outcome, Session, commands, completion, exit, output, pidproxy, supervisorctl};
+use super::{Outcome, Problem, Session, commands, completion, exit, output, pidproxy, supervisorctl};
 use crate::config::sample;
 use crate::model::getopt::base_name;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -16,15 +16,29 @@ pub(super) struct Args {
     /// Talk to the daemon at this socket
     #[arg(long, value_name = "PATH", global = true)]
     socket: Option<PathBuf>,
+    /// Talk to the daemon of this user, who granted something to you
+    #[arg(long, value_name = "USER", global = true, conflicts_with_all = ["config", "socket"])]
+    owner: Option<String>,
     #[command(subcommand)]
     verb: Option<Verb>,
 }
+
+/// Verbs that a user can grant to others, for `--owner`.
+const DELEGATED: [&str; 12] =
+    ["status", "start", "stop", "restart", "signal", "logs", "tail", "why", "pid", "wait", "version", "help"];
 
 macro_rules! verbs {
     ($($name:ident $module:ident),+ $(,)?) => {
         #[derive(Debug, Subcommand)]
         enum Verb {
             $($name(commands::$module::Args),)+
+        }
+
+        /// Returns the module of a verb, which is called as it is.
+        fn name(verb: &Verb) -> &'static str {
+            match verb {
+                $(Verb::$name(_) => stringify!($module),)+
+            }
         }
 
         fn run(verb: &Verb, session: &Session) -> Outcome {
@@ -99,7 +113,12 @@ pub fn main() -> i32 {
         Ok(args) => args,
         Err(error) => return refuse(&error),
     };
-    let session = Session::new(args.config, args.socket);
+    let mut session = Session::new(args.config, args.socket);
+    session.owner = args.owner;
+    if let Some(problem) = args.verb.as_ref().and_then(|verb| for_others(verb, &session)) {
+        session.screen.message(&problem.text);
+        return problem.code;
+    }
     let outcome = match &args.verb {
         Some(verb) => run(verb, &session),
         None => commands::status::bare(&session),
@@ -113,6 +132,18 @@ pub fn main() -> i32 {
 /// Returns the table of arguments.
 pub(super) fn command() -> clap::Command {
     Args::command()
+}
+
+/// Returns why a verb cannot be used with `--owner`, where it cannot.
+fn for_others(verb: &Verb, session: &Session) -> Option<Problem> {
+    let (owner, verb) = (session.owner.as_ref()?, name(verb));
+    let words = || {
+        let verbs = DELEGATED.join(" ");
+        Problem::usage(format!(
+            "error: {verb} is for {owner} alone, it cannot be granted; with --owner there are: {verbs}"
+        ))
+    };
+    (!DELEGATED.contains(&verb)).then(words)
 }
 
 /// Shows help where it was asked for, and what is wrong with the command line where that is.
@@ -133,6 +164,13 @@ mod tests {
     #[test]
     fn the_table_of_arguments_is_consistent() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn what_can_be_granted_are_verbs() {
+        let names: Vec<String> =
+            Args::command().get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
+        assert!(DELEGATED.iter().all(|verb| names.iter().any(|name| name == verb)));
     }
 
     #[test]

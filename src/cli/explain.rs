@@ -11,6 +11,7 @@ mod hints;
 use crate::api::describe;
 use crate::api::v1::Process;
 use crate::model::State;
+use crate::sys::identity;
 use jiff::tz::TimeZone;
 
 /// What is known besides the process itself.
@@ -236,7 +237,10 @@ pub fn who_is(actor: &str, uid: u32) -> String {
     match actor.split_once(':') {
         Some(("client", user)) if user == uid.to_string() => "you".to_owned(),
         Some(("client", "0")) => "root".to_owned(),
-        Some(("client", user)) => format!("user {user}"),
+        Some(("client", user)) => {
+            let uid = user.parse().unwrap_or(u32::MAX);
+            identity::in_words(identity::name_of(uid).as_deref(), uid)
+        }
         Some(("signal", name)) => format!("SIG{name}, which was sent to visord"),
         _ if actor == "program" => "the program itself".to_owned(),
         _ => "visord, as its configuration asks".to_owned(),

@@ -87,10 +87,10 @@ mod tests {
             program: "web".into(),
             what: "stopping".into(),
             text: "stop requested".into(),
-            actor: "client:1002".into(),
+            actor: "client:61999".into(),
             ..Entry::default()
         };
-        assert_eq!(shown(&entry), "2026-11-20 10:00:00  web  is being stopped: stop requested, by user 1002");
+        assert_eq!(shown(&entry), "2026-11-20 10:00:00  web  is being stopped: stop requested, by user 61999");
         let end = Entry {
             what: "exited".into(),
             text: "exit status 1".into(),

@@ -12,7 +12,7 @@ use crate::client::http::{Reply, parse};
 use crate::model::State;
 
 /// `(status, words, exit code)`. [`ResultStatus::Done`] is told by the verb.
-const REASONS: [(ResultStatus, &str, i32); 11] = [
+const REASONS: [(ResultStatus, &str, i32); 12] = [
     (ResultStatus::Done, "", exit::OK),
     (ResultStatus::AlreadyStarted, "already started", exit::OK),
     (ResultStatus::NotRunning, "not running", exit::OK),
@@ -21,6 +21,7 @@ const REASONS: [(ResultStatus, &str, i32); 11] = [
     (ResultStatus::SpawnError, "spawn error", exit::START_FAILED),
     (ResultStatus::AbnormalTermination, "abnormal termination", exit::START_FAILED),
     (ResultStatus::Refused, "", exit::START_FAILED),
+    (ResultStatus::Forbidden, "", exit::REFUSED),
     (ResultStatus::Failed, "failed", exit::REFUSED),
     (ResultStatus::TimedOut, "timed out, it goes on in the background", exit::TIMED_OUT),
     (ResultStatus::ShuttingDown, "visord is shutting down", exit::REFUSED),
@@ -160,7 +161,9 @@ pub(super) fn daemon_keys(session: &Session, keys: &[ChangedKey], done: &str) {
             Cost::Live => done.to_owned(),
             Cost::Restart | Cost::Daemon => format!("changed, waits for {}", restart_of_daemon(session)),
         };
-        session.screen.message(&format!("[supervisord] {key}: {words}"));
+        // What others are granted is no key of that section.
+        let section = if key.starts_with('[') { "" } else { "[supervisord] " };
+        session.screen.message(&format!("{section}{key}: {words}"));
     }
 }
 

@@ -12,6 +12,7 @@ use crate::client::{Connection, Places, Unreachable, wait};
 use crate::model::Signal;
 use crate::sys::ambient::Ambient;
 use crate::sys::facts::lasting::BATCH_VARIABLES;
+use crate::sys::identity;
 use crate::sys::signals::SignalPipe;
 use std::cell::OnceCell;
 use std::io;
@@ -44,6 +45,8 @@ pub struct Session {
     pub config: Option<PathBuf>,
     /// The socket to use, whatever the rest says.
     pub socket: Option<PathBuf>,
+    /// The user whose daemon is meant, by what it grants to us.
+    pub owner: Option<String>,
     keys: OnceCell<Option<SignalPipe>>,
 }
 
@@ -51,7 +54,7 @@ impl Session {
     /// Returns the session of this process.
     #[must_use]
     pub fn new(config: Option<PathBuf>, socket: Option<PathBuf>) -> Session {
-        Session { screen: Screen::real(), config, socket, keys: OnceCell::new() }
+        Session { screen: Screen::real(), config, socket, owner: None, keys: OnceCell::new() }
     }
 
     /// Returns what becomes readable when the user presses Ctrl-C, which is caught from the first call on.
@@ -125,6 +128,11 @@ impl Session {
     /// # Errors
     /// When the configuration that names it is not there.
     pub fn places(&self) -> Result<Places, Problem> {
+        if let Some(owner) = &self.owner {
+            let uid = identity::uid_of(owner);
+            let unknown = || Problem::usage(format!("error: there is no user {owner}"));
+            return uid.map(Places::of_user).ok_or_else(unknown);
+        }
         match (&self.socket, &self.config) {
             (Some(socket), _) => Ok(Places::Socket(socket.clone())),
             (None, None) => Ok(Places::own()),
@@ -136,7 +144,7 @@ impl Session {
     /// Whether a certain daemon is meant, which is not ours to start.
     #[must_use]
     pub fn is_particular(&self) -> bool {
-        self.config.is_some() || self.socket.is_some()
+        self.config.is_some() || self.socket.is_some() || self.owner.is_some()
     }
 
     /// Returns a command of this client that is to be typed, for the same daemon: words as `why web`.
@@ -147,6 +155,7 @@ impl Session {
             None => format!("visorctl {words}"),
         };
         match (&self.socket, &self.config) {
+            _ if self.owner.is_some() => of("--owner", Path::new(self.owner.as_deref().unwrap_or_default())),
             (Some(socket), _) => of("--socket", socket),
             (None, Some(file)) => of("-c", file),
             (None, None) => format!("visorctl {words}"),
@@ -157,6 +166,12 @@ impl Session {
     #[must_use]
     pub fn absent(&self, unreachable: &Unreachable) -> Problem {
         let help = match (&self.config, &self.socket) {
+            _ if self.owner.is_some() => {
+                let owner = self.owner.as_deref().unwrap_or_default();
+                format!(
+                    "{owner} has no visord that grants anything to others ([delegate:x] in visor.conf(5))"
+                )
+            }
             _ if unreachable.pid.is_some() => {
                 "its sockets are gone: visord binds them again by itself, try again".to_owned()
             }

@@ -19,6 +19,9 @@ use std::time::Duration;
 /// The longest wait for a daemon whose queue of new connections is full.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// What the socket for others is called in its directory.
+pub const SHARE_NAME: &str = "control.sock";
+
 /// A place where no daemon was reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
@@ -60,6 +63,8 @@ pub enum Places {
     Known(Instance, Box<Ambient>),
     /// At this socket and nowhere else.
     Socket(PathBuf),
+    /// At the socket that a user's daemon has for others: whose it is, and where.
+    Share(u32, PathBuf),
 }
 
 impl Places {
@@ -75,6 +80,12 @@ impl Places {
     /// As realpath(3): the file must be there.
     pub fn of_file(file: &Path) -> io::Result<Places> {
         Ok(Places::Known(Instance::classic(&file.canonicalize()?), Box::new(Ambient::real())))
+    }
+
+    /// Returns the place at which this user's daemon answers others.
+    #[must_use]
+    pub fn of_user(uid: u32) -> Places {
+        Places::Share(uid, Ambient::real().share_of(uid).join(SHARE_NAME))
     }
 
     /// Connects to the daemon, wherever it is.
@@ -123,11 +134,8 @@ impl Places {
     pub fn connect_to_bound(&self) -> Result<Connection, Unreachable> {
         let (instance, ambient) = match self {
             Places::Known(instance, ambient) => (instance, ambient),
-            Places::Socket(path) => {
-                let uid = crate::sys::identity::uid();
-                let reached = attempt(path, listen::connect_path(path, CONNECT_TIMEOUT), uid);
-                return reached.map_err(|attempt| Unreachable { attempts: vec![attempt], pid: None });
-            }
+            Places::Socket(path) => return connect_at(path, crate::sys::identity::uid()),
+            Places::Share(uid, path) => return connect_at(path, *uid),
         };
         let mut unreachable = Unreachable::default();
         let private = || {
@@ -145,6 +153,12 @@ impl Places {
         }
         Err(unreachable)
     }
+}
+
+/// Connects to the daemon of a user, or of root, at a certain socket.
+fn connect_at(path: &Path, uid: u32) -> Result<Connection, Unreachable> {
+    let reached = attempt(path, listen::connect_path(path, CONNECT_TIMEOUT), uid);
+    reached.map_err(|attempt| Unreachable { attempts: vec![attempt], pid: None })
 }
 
 /// Returns the directory of the configuration that the daemon must have: a user with two (`XDG_CONFIG_HOME`) has two
@@ -173,13 +187,15 @@ fn reach(candidate: &Candidate, instance: Instance, ambient: &Ambient) -> Result
     attempt(&dir.path.join(&name), listen::connect(&dir, &name, CONNECT_TIMEOUT), ambient.uid)
 }
 
-/// Makes a connection of a stream that leads to us or to root.
-fn attempt(path: &Path, stream: io::Result<UnixStream>, own: u32) -> Result<Connection, Attempt> {
+/// Makes a connection of a stream that leads to whom we look for, or to root.
+fn attempt(path: &Path, stream: io::Result<UnixStream>, wanted: u32) -> Result<Connection, Attempt> {
     let failed = |(why, absent): (String, bool)| Attempt { path: path.to_path_buf(), why, absent };
     let stream = stream.map_err(|error| failed(words(&error)))?;
     let uid = listen::peer_uid(&stream).map_err(|error| failed((error.to_string(), false)))?;
-    if uid != own && uid != 0 {
-        return Err(failed((format!("user {uid} listens there, who is neither us nor root"), false)));
+    if uid != wanted && uid != 0 {
+        let meant =
+            if wanted == crate::sys::identity::uid() { "us".to_owned() } else { format!("user {wanted}") };
+        return Err(failed((format!("user {uid} listens there, who is neither {meant} nor root"), false)));
     }
     Ok(Connection::new(stream, path.to_path_buf()))
 }

@@ -4,6 +4,7 @@
 //! but through [`crate::model::Host`], and must not stop at the first mistake.
 
 pub(super) mod daemon;
+pub(super) mod delegates;
 pub(super) mod groups;
 pub(super) mod listener;
 pub(super) mod names;

@@ -7,7 +7,7 @@
 //! `between(&old.fleet, &new.fleet).added` names the groups that `update` would add.
 
 use super::keys::{self, Reload, SectionKind};
-use crate::model::spec::{DaemonSpec, FleetSpec, GroupKind, GroupSpec, LogTarget, ProcessSpec};
+use crate::model::spec::{DaemonSpec, FleetSpec, GroupKind, GroupSpec, LogTarget, Place, ProcessSpec};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -141,6 +141,9 @@ pub fn process_change(old: &ProcessSpec, new: &ProcessSpec) -> Option<ProcessCha
     Some(ProcessChange { name: new.name.clone(), keys, reload })
 }
 
+/// Stands among the keys of `[supervisord]` for what others are granted.
+pub const DELEGATES: &str = "[delegate:*]";
+
 /// Returns the keys of `[supervisord]` that differ, with what a change of each costs. A change of its environment is
 /// none of the daemon: it shows in every process.
 #[must_use]
@@ -149,7 +152,14 @@ pub fn daemon_change(old: &DaemonSpec, new: &DaemonSpec) -> Vec<(&'static str, R
     let (before, after) = (fields(old), fields(new));
     let rows = keys::of(SectionKind::Daemon)
         .filter(|row| row.reload != Reload::Restart && before.get(row.name) != after.get(row.name));
-    rows.map(|row| (row.name, row.reload)).collect()
+    let grants = |spec: &DaemonSpec| {
+        let mut delegates = spec.delegates.clone();
+        // Where a section stands makes no difference.
+        delegates.iter_mut().for_each(|delegate| delegate.place = Place::default());
+        delegates
+    };
+    let granted = (grants(old) != grants(new)).then_some((DELEGATES, Reload::Live));
+    rows.map(|row| (row.name, row.reload)).chain(granted).collect()
 }
 
 /// Returns what a change of a program's key costs; a key that nobody knows costs a restart.
@@ -312,6 +322,19 @@ mod tests {
         let new = DaemonSpec { umask: 0o77, loglevel: crate::model::Level::Debug, ..old.clone() };
         assert_eq!(daemon_change(&old, &new), [("loglevel", Reload::Live), ("umask", Reload::Daemon)]);
         assert_eq!(daemon_change(&old, &old), []);
+        let mut granting = old.clone();
+        granting.delegates.push(crate::model::Delegate {
+            name: "x".into(),
+            users: Vec::new(),
+            groups: vec![1],
+            programs: vec!["*".into()],
+            actions: [].into(),
+            place: Place::default(),
+        });
+        assert_eq!(daemon_change(&old, &granting), [(DELEGATES, Reload::Live)]);
+        let mut moved = granting.clone();
+        moved.delegates[0].place.line = 9;
+        assert_eq!(daemon_change(&granting, &moved), []);
         // Each key has a field of its name, or a change of it could not be seen.
         let fields = serde_json::to_value(&old).expect("plain data");
         assert!(keys::of(SectionKind::Daemon).all(|row| fields.get(row.name).is_some()));

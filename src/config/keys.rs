@@ -7,6 +7,7 @@
 //! `find(SectionKind::Program, "startsecs")` is the row of that key.
 
 pub mod daemon;
+pub mod delegate;
 pub mod pools;
 pub mod program;
 pub mod servers;
@@ -215,7 +216,7 @@ pub const SECTIONS: [SectionRow; 15] = [
     section(SectionKind::Visor, "visor", Naming::Exactly, true),
     section(SectionKind::ProgramDefault, PROGRAM_DEFAULT, Naming::Exactly, true),
     section(SectionKind::Socket, "socket:", Naming::Begins, false),
-    section(SectionKind::Delegate, "delegate:", Naming::Begins, false),
+    section(SectionKind::Delegate, "delegate:", Naming::Begins, true),
 ];
 
 /// Returns the row of the section called `name`.
@@ -252,7 +253,8 @@ pub fn of(kind: SectionKind) -> impl Iterator<Item = &'static Key> {
         SectionKind::Fcgi => vec![keys(&program::ROWS), keys(&pools::FCGI_ROWS)],
         SectionKind::RpcInterface => vec![keys(&servers::RPC_ROWS)],
         SectionKind::CtlPlugin => vec![keys(&servers::CTL_PLUGIN_ROWS)],
-        SectionKind::Visor | SectionKind::Socket | SectionKind::Delegate => vec![],
+        SectionKind::Delegate => vec![keys(&delegate::ROWS)],
+        SectionKind::Visor | SectionKind::Socket => vec![],
     };
     supervisor.into_iter().flatten().chain(visor::of(kind).iter().map(|row| &row.key))
 }

@@ -4,7 +4,7 @@
 //! the daemon is. Neither touches the system but through the [`Host`].
 
 use super::check::reader::Reader;
-use super::check::{daemon, groups, names, servers, twice, visor};
+use super::check::{daemon, delegates, groups, names, servers, twice, visor};
 use super::diagnostic::Diagnostic;
 use super::document::{Document, Section};
 use super::include::Collected;
@@ -131,11 +131,13 @@ pub fn load(request: &LoadRequest, host: &dyn Host) -> Loaded {
     let defined = groups::read(&mut reader, &daemon.environment);
     let fleet = groups::collapse(&mut reader, &defined);
     let servers = servers::read(&mut reader);
+    let granted = delegates::read(&mut reader, &fleet);
     names::check(&mut reader);
     twice::check(&mut reader);
     let xdg = request.xdg.clone();
     let apply = visor::apply_mode(&mut reader, xdg.is_some());
     let mut settings = Settings { file, daemon, servers, ctl: None, rpc_interfaces, fleet, xdg, apply };
+    settings.daemon.delegates = granted;
     settings.daemon.serverurl = servers::server_url(&settings.servers);
 
     let mut warnings = collected.warnings;

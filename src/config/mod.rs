@@ -37,5 +37,6 @@ pub mod search;
 pub mod value;
 mod xdg;
 
+pub use check::delegates::covers;
 pub use diagnostic::{Diagnostic, Severity};
 pub use load::{LoadRequest, Loaded, group_place, load, load_ctl};

@@ -14,8 +14,10 @@ use super::options::{self, Options};
 use super::reactor::{Afterwards, Job, Reactor, STREAMS, WAKER};
 use super::runs::{Fetches, Runs};
 use super::servers::Servers;
+use super::share::Share;
 use super::shared_sockets::{self, SharedSockets};
 use super::sweep::Strays;
+use super::visitors::Visitors;
 use super::{auto_logs, image, outcome, pidfile};
 use crate::api::v1;
 use crate::config::{self, Loaded};
@@ -151,6 +153,7 @@ fn first(mut link: Link, keeper: Pid, handed: &HandOver) -> Result<Box<Reactor>,
             .map_err(|why| refuse(outcome::USAGE, &why))?;
     }
     reactor.open_servers(Vec::new()).map_err(|why| refuse(outcome::USAGE, &why))?;
+    reactor.open_share(None);
     if daemonized {
         reactor.log(Level::Info, "daemonizing the supervisord process");
         enter_daemon_places(&mut reactor);
@@ -418,6 +421,8 @@ pub(super) fn assemble(link: Link, keeper: Pid, parts: Parts) -> Result<Box<Reac
         sockets: None,
         shared_sockets: SharedSockets::default(),
         servers: Servers::default(),
+        share: Share::default(),
+        visitors: Visitors::default(),
         started: clock::wall(),
     });
     reactor.register().map_err(|e| system("listen to the keeper", e))?;

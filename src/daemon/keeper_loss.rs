@@ -85,6 +85,7 @@ impl Reactor {
         self.pass_on_holds();
         self.hold_shared_sockets();
         self.hold_servers();
+        self.hold_share();
     }
 
     /// Gives a run and its pipes to a keeper that is not its parent; returns whether all of them went along.

@@ -34,12 +34,14 @@ mod reports;
 mod resume;
 mod runs;
 mod servers;
+mod share;
 mod shared_sockets;
 mod shown;
 mod socket_watch;
 pub mod sockets;
 mod store;
 mod sweep;
+mod visitors;
 
 use crate::config;
 use crate::keeper;

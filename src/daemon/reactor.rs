@@ -14,10 +14,12 @@ use super::listeners::{Listeners, STDINS};
 use super::options::Options;
 use super::runs::{Fetches, Runs};
 use super::servers::Servers;
+use super::share::Share;
 use super::shared_sockets::SharedSockets;
 use super::sockets::Sockets;
 use super::store::Store;
 use super::sweep::Strays;
+use super::visitors::Visitors;
 use crate::api::v1::{self, history::History};
 use crate::api::xmlrpc::{Fault, Value};
 use crate::config::Loaded;
@@ -100,6 +102,8 @@ pub(super) enum Job {
         missing: Vec<String>,
         result: io::Result<Marks>,
     },
+    /// What a user is called.
+    Named(u32, Option<String>),
     /// What a call asked for.
     Called(CallId, Result<Value, Fault>),
 }
@@ -213,6 +217,9 @@ pub(super) struct Reactor {
     pub(super) shared_sockets: SharedSockets,
     /// Further servers that the configuration names.
     pub(super) servers: Servers,
+    /// The control socket for others.
+    pub(super) share: Share,
+    pub(super) visitors: Visitors,
 }
 
 impl Reactor {
@@ -274,6 +281,7 @@ impl Reactor {
             self.sockets.as_ref().and_then(Sockets::next_deadline),
             self.listeners.next_deadline(),
             self.hot.next_deadline(),
+            self.share.next_deadline(),
         ]);
         // Rounded up to the poll's resolution: waking a little early would only mean to sleep again.
         let round_up = |rest: Duration| rest.checked_add(Duration::from_micros(999)).unwrap_or(rest);
@@ -305,6 +313,7 @@ impl Reactor {
         self.take_disk_events();
         self.tend_sockets(now);
         self.tend_config(now);
+        self.tend_share(now);
         self.control.tick(now);
         self.take_requests();
         self.tend_streams();
@@ -313,6 +322,7 @@ impl Reactor {
         if let Some(line) = self.control.denials(now) {
             self.log(Level::Warn, &line);
         }
+        self.tell_of_refusals(now);
         self.look_again(now);
         self.fetch_due();
         self.tell_overheard(now);
@@ -442,6 +452,7 @@ impl Reactor {
         }
         std::mem::take(&mut self.servers).close();
         self.record_note("", "daemon_ended", "");
+        std::mem::take(&mut self.share).close();
         self.lines.flush(&self.disk);
         self.flush_history();
         let _ = self.disk.stop(LAST_OUTPUT_MAX);

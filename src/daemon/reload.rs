@@ -151,6 +151,7 @@ impl Reactor {
         self.record_note("", "config_reloaded", "everything begins anew with it");
         auto_logs::make(self, &mut fleet);
         self.open_servers_or_say(Vec::new());
+        self.open_share(None);
         self.choose_server_url();
         if let Err(error) = self.activate(fleet, Some(&header)) {
             let text =

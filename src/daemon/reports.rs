@@ -278,6 +278,7 @@ impl Reactor {
                 Event::Done(Job::Marked { client, names, missing, result }) => {
                     self.marked(client, &names, missing, result);
                 }
+                Event::Done(Job::Named(uid, name)) => self.learned(uid, name),
                 Event::Done(Job::Called(call, result)) => self.calls.complete(call, result),
                 Event::Grown(target) => self.log_has_grown(&target),
                 Event::SlotFree => self.pump.slots_freed(),

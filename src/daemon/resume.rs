@@ -66,6 +66,8 @@ pub(super) fn resume(
     reactor.take_shared_sockets(&mut handed);
     let held = super::servers::take_held(&mut handed.held);
     reactor.open_servers_or_say(held);
+    let held = super::share::take_held(&mut handed.held);
+    reactor.open_share(held);
     take_over(&mut reactor, handed);
     reactor.resume_listeners(in_doubt);
     reactor.watch_config(FIRST_READ_AFTER);

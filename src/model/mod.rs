@@ -3,6 +3,7 @@
 //! No input or output, no clock, no policy. Example: `config` turns text into [`spec::Settings`], `core`
 //! decides over [`spec::ProcessSpec`], and `daemon` carries it out.
 
+pub mod delegate;
 pub mod detach;
 pub mod dialogue;
 pub mod event;
@@ -20,6 +21,7 @@ pub mod spec;
 pub mod state;
 pub mod time;
 
+pub use delegate::Delegate;
 pub use exit::ExitStatus;
 pub use host::Host;
 pub use id::{Pid, ProcessId, RunId, Uid};

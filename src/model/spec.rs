@@ -2,7 +2,7 @@
 //!
 //! Field names are the configuration's keys; defaults are supervisord 4.3's.
 
-use super::{Level, Signal};
+use super::{Delegate, Level, Signal};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -105,6 +105,9 @@ pub struct DaemonSpec {
     pub identifier: String,
     /// What `SUPERVISOR_SERVER_URL` is computed to be, where a server is configured.
     pub serverurl: Option<String>,
+    /// `[delegate:x]` sections in file order: what others are granted.
+    #[serde(default)]
+    pub delegates: Vec<Delegate>,
 }
 
 /// Where the activity log goes.

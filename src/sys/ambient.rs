@@ -177,6 +177,12 @@ impl Ambient {
         self.root.join("tmp")
     }
 
+    /// Returns the directory in which a user's daemon has the socket for others, who find it by the user's number.
+    #[must_use]
+    pub fn share_of(&self, uid: u32) -> PathBuf {
+        self.temp_dir().join(format!("{NAME}-{uid}.share"))
+    }
+
     /// Returns the directory of temporary files that is the user's own, where the platform has one.
     fn user_temp_dir(&self) -> Option<PathBuf> {
         if self.root == Path::new("/") { platform::user_temp_dir() } else { None }

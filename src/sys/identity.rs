@@ -19,6 +19,28 @@ pub fn uid() -> u32 {
     nix::unistd::geteuid().as_raw()
 }
 
+/// Returns the login name of a user, where the user database has it; that may take its time.
+#[must_use]
+pub fn name_of(uid: u32) -> Option<String> {
+    nix::unistd::User::from_uid(Uid::from_raw(uid)).ok().flatten().map(|user| user.name)
+}
+
+/// Returns the user id of a login name, or of a number.
+#[must_use]
+pub fn uid_of(user: &str) -> Option<u32> {
+    let found = nix::unistd::User::from_name(user).ok().flatten().map(|user| user.uid.as_raw());
+    found.or_else(|| user.parse().ok())
+}
+
+/// Returns who a user is, for people: `bob (uid 1002)`.
+#[must_use]
+pub fn in_words(name: Option<&str>, uid: u32) -> String {
+    match name {
+        Some(name) => format!("{name} (uid {uid})"),
+        None => format!("user {uid}"),
+    }
+}
+
 /// Returns the group ids that a login of `user` would have, primary group first.
 ///
 /// # Errors

@@ -56,6 +56,30 @@ pub fn bind(dir: &impl SocketDir, name: &str) -> io::Result<Listening> {
     bind_as(dir, name, &format!("{name}.new"), |_| Ok(()))
 }
 
+/// Binds `name` in a directory that others may enter, as a socket that everybody may connect to. One that another
+/// daemon listens at stays.
+///
+/// # Errors
+/// As [`bind`]; `EADDRINUSE` when somebody listens there.
+pub fn bind_public(dir: &impl SocketDir, name: &str) -> io::Result<Listening> {
+    if connect(dir, name, PROBE_TIME).is_ok() {
+        return Err(Errno::EADDRINUSE.into());
+    }
+    bind_as(dir, name, &format!("{name}.{}", std::process::id()), |new| {
+        let mode = nix::sys::stat::Mode::from_bits_truncate(PUBLIC_MODE);
+        nix::sys::stat::fchmodat(dir, new, mode, nix::sys::stat::FchmodatFlags::NoFollowSymlink)
+    })
+}
+
+/// The mode of a socket that everybody may connect to: who asks is judged by the daemon.
+const PUBLIC_MODE: libc::mode_t = 0o666;
+
+/// Returns which socket has this name in a directory.
+#[must_use]
+pub fn id_of(dir: &impl AsFd, name: &str) -> Option<FileId> {
+    stat(dir, name).ok().filter(is_socket).map(|found| FileId::of(&found))
+}
+
 /// A directory by its path, which may be anybody's.
 struct PlainDir {
     path: PathBuf,

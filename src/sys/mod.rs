@@ -20,6 +20,7 @@ pub mod marks;
 pub mod memfile;
 pub mod memory;
 pub mod open;
+pub mod peer;
 pub mod pipe;
 pub mod process;
 pub mod runtime_dir;

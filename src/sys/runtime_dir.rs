@@ -104,6 +104,27 @@ pub fn survey(candidates: &[Candidate], ambient: &Ambient, missing: Missing) -> 
 /// # Errors
 /// Everything that speaks against using it.
 pub fn open(candidate: &Candidate, ambient: &Ambient, missing: Missing) -> Result<RuntimeDir, Refused> {
+    open_as(candidate, ambient, missing, OWN)
+}
+
+/// As [`open`], for a directory that others may enter, and in which only we make files: its mode is 0711.
+///
+/// # Errors
+/// Everything that speaks against using it.
+pub fn open_shared(
+    candidate: &Candidate,
+    ambient: &Ambient,
+    missing: Missing,
+) -> Result<RuntimeDir, Refused> {
+    open_as(candidate, ambient, missing, SHARED)
+}
+
+fn open_as(
+    candidate: &Candidate,
+    ambient: &Ambient,
+    missing: Missing,
+    mode: libc::mode_t,
+) -> Result<RuntimeDir, Refused> {
     let path = &candidate.path;
     let refused = |why: String| Refused::of(path, why);
     let (Some(parent_path), Some(name)) = (path.parent(), path.file_name()) else {
@@ -113,18 +134,18 @@ pub fn open(candidate: &Candidate, ambient: &Ambient, missing: Missing) -> Resul
         .map_err(|errno| Refused { absent: is_absence(errno), ..refused(words(errno)) })?;
     check_parent(&parent, parent_path, candidate.origin, ambient.uid).map_err(refused)?;
     match fstatat(&parent, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
-        Ok(found) => check(&found, ambient.uid).map_err(refused)?,
+        Ok(found) => check(&found, ambient.uid, mode).map_err(refused)?,
         Err(errno @ Errno::ENOENT) if missing == Missing::Leave => {
             return Err(Refused { absent: true, ..refused(words(errno)) });
         }
-        Err(Errno::ENOENT) => make(&parent, name).map_err(|errno| refused(words(errno)))?,
+        Err(Errno::ENOENT) => make(&parent, name, mode).map_err(|errno| refused(words(errno)))?,
         Err(errno) => return Err(refused(words(errno))),
     }
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let fd = openat(&parent, name, flags, Mode::empty()).map_err(|errno| refused(words(errno)))?;
     // What counts is what was opened: the name may mean something else by now.
     let found = fstat(&fd).map_err(|errno| refused(words(errno)))?;
-    check(&found, ambient.uid).map_err(refused)?;
+    check(&found, ambient.uid, mode).map_err(refused)?;
     check_locality(&fd, path, ambient).map_err(refused)?;
     Ok(RuntimeDir { origin: candidate.origin, path: path.clone(), id: FileId::of(&found), fd })
 }
@@ -147,12 +168,12 @@ fn words(errno: Errno) -> String {
     errno.desc().to_lowercase()
 }
 
-/// Makes the directory for us alone, whatever the creation mask takes away.
-fn make(parent: &OwnedFd, name: &OsStr) -> Result<(), Errno> {
-    let own = Mode::S_IRWXU;
-    match mkdirat(parent, name, own) {
+/// Makes the directory with this mode, whatever the creation mask takes away.
+fn make(parent: &OwnedFd, name: &OsStr, mode: libc::mode_t) -> Result<(), Errno> {
+    let mode = Mode::from_bits_truncate(mode);
+    match mkdirat(parent, name, mode) {
         // Nobody but us can have moved it: the parent was checked.
-        Ok(()) => fchmodat(parent, name, own, FchmodatFlags::FollowSymlink),
+        Ok(()) => fchmodat(parent, name, mode, FchmodatFlags::FollowSymlink),
         // Another daemon of ours was faster; what is there now is checked next.
         Err(Errno::EEXIST) => Ok(()),
         Err(errno) => Err(errno),
@@ -179,7 +200,7 @@ fn check_parent(parent: &OwnedFd, path: &Path, origin: Origin, me: u32) -> Resul
 }
 
 /// Checks the directory itself: kind, owner, permissions.
-fn check(found: &FileStat, me: u32) -> Result<(), String> {
+fn check(found: &FileStat, me: u32, wanted: libc::mode_t) -> Result<(), String> {
     match SFlag::from_bits_truncate(found.st_mode & SFlag::S_IFMT.bits()) {
         SFlag::S_IFDIR => {}
         SFlag::S_IFLNK => return Err("it is a symbolic link, which may lead anywhere".to_owned()),
@@ -191,14 +212,17 @@ fn check(found: &FileStat, me: u32) -> Result<(), String> {
         return Err(format!("it belongs to user {}", found.st_uid));
     }
     let mode = found.st_mode & PERMISSIONS;
-    if mode != OWN {
-        return Err(format!("its mode is {mode:04o}, and 0700 is needed (chmod 700 it)"));
+    if mode != wanted {
+        return Err(format!("its mode is {mode:04o}, and {wanted:04o} is needed (chmod {wanted:o} it)"));
     }
     Ok(())
 }
 
 const PERMISSIONS: libc::mode_t = 0o777;
+/// Nobody else enters.
 const OWN: libc::mode_t = 0o700;
+/// Everybody reaches what is in it by name.
+const SHARED: libc::mode_t = 0o711;
 
 fn check_locality(fd: &OwnedFd, path: &Path, ambient: &Ambient) -> Result<(), String> {
     if ambient.is_taken_for_network(path) {

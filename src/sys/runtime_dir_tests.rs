@@ -137,9 +137,9 @@ fn the_creation_mask_takes_nothing_from_us() {
     let (_dir, ambient) = machine();
     // Not the mask itself, which belongs to all threads: what a mask of 0777 leaves behind is repaired.
     let parent = open_path(&ambient.temp_dir(), parent_flags(), Mode::empty()).expect("open");
-    make(&parent, OsStr::new("d")).expect("mkdir");
+    make(&parent, OsStr::new("d"), OWN).expect("mkdir");
     assert_eq!(mode(&ambient.temp_dir().join("d")), 0o700);
-    make(&parent, OsStr::new("d")).expect("somebody was faster");
+    make(&parent, OsStr::new("d"), OWN).expect("somebody was faster");
 }
 
 #[test]

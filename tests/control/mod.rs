@@ -1,6 +1,7 @@
 //! The scenarios of the control sockets, and the account that each has for itself.
 
 mod account;
+mod delegates;
 mod descriptors;
 <<<<<<< HEAD
 mod editors;
@@ -19,6 +20,7 @@ mod since;
 mod sockets;
 mod updates;
 mod verbs;
+mod visitors;
 mod waiters;
 mod way_back;
 

@@ -29,6 +29,8 @@ pub enum ResultStatus {
     TimedOut,
     /// The daemon is ending.
     ShuttingDown,
+    /// It is not granted to the asker, who may know of it.
+    Forbidden,
     /// The system refused, or something that this version does not know.
     #[default]
     #[serde(other)]

@@ -2,7 +2,7 @@
 
 use super::status;
 use crate::api::v1::{Process, Version, path};
-use crate::cli::{Outcome, Session, exit, table};
+use crate::cli::{Outcome, Problem, Session, exit, table};
 use serde_json::json;
 
 /// Show the pid of the daemon, or of programs (0: not running)
@@ -20,6 +20,10 @@ pub struct Args {
 /// # Errors
 /// When there is no daemon.
 pub fn run(args: &Args, session: &Session) -> Outcome {
+    if let (Some(owner), true) = (&session.owner, args.names.is_empty()) {
+        let what = format!("error: say of which programs: visorctl --owner {owner} pid NAME");
+        return Err(Problem::usage(what));
+    }
     let mut connection = session.connect()?;
     if args.names.is_empty() {
         let version: Version = connection.get(path::VERSION)?;

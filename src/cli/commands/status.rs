@@ -90,7 +90,10 @@ fn missing(name: &str) -> String {
 fn show(session: &Session, status: &StatusReply) {
     session.screen.ready(table::lines(&status.processes, &session.screen).as_bytes());
     if status.processes.is_empty() && status.missing.is_empty() {
-        session.screen.message("no programs yet (visorctl new NAME -- COMMAND makes one)");
+        session.screen.message(match &session.owner {
+            Some(_) => "none of the programs is there that you may see",
+            None => "no programs yet (visorctl new NAME -- COMMAND makes one)",
+        });
     }
     tell_config(session, &status.daemon.config);
 }

@@ -50,7 +50,11 @@ pub fn run(args: &Args, session: &Session) -> Outcome {
         let logs = logs(&mut connection, process);
         let mut explanation = explain(process, &circumstances(&logs));
         // Texts are for the user's own daemon.
-        explanation.finding.next = explanation.finding.next.replace("visorctl ", &session.command(""));
+        explanation.finding.next = match &session.owner {
+            // What is to be done is up to whoever has the configuration.
+            Some(owner) => format!("ask {owner}"),
+            None => explanation.finding.next.replace("visorctl ", &session.command("")),
+        };
         let events = events(&mut connection, process);
         if args.json {
             values.push(value(process, &logs, &explanation, &events));

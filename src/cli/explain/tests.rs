@@ -195,7 +195,7 @@ fn without_failure() -> Vec<Case> {
         ("starts", process(State::Starting), ""),
         ("stops", Process { actor: "client:0".into(), ..process(State::Stopping) }, ""),
         ("stopped by you", stopped("client:1000"), ""),
-        ("stopped by another user", stopped("client:1001"), ""),
+        ("stopped by another user", stopped("client:61999"), ""),
         ("stopped by a signal", stopped("signal:HUP"), ""),
         ("stopped by the rules", stopped("policy"), ""),
         ("started by hand only", Process { autostart: false, ..process(State::Stopped) }, ""),

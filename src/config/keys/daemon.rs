@@ -43,6 +43,7 @@ impl DaemonDraft {
             environment: Vec::new(),
             identifier: "supervisor".to_owned(),
             serverurl: None,
+            delegates: Vec::new(),
         };
         DaemonDraft { spec, user: None, environment: String::new() }
     }

@@ -233,14 +233,6 @@ static SOCKET: [VisorRow; 8] = [
     key("max_connections", LIVE, "most connections at a time"),
 ];
 
-/// The keys of `[delegate:x]`.
-static DELEGATE: [VisorRow; 4] = [
-    key("users", LIVE, "who is granted"),
-    key("groups", LIVE, "which groups are granted"),
-    key("programs", LIVE, "for which programs"),
-    key("actions", LIVE, "which actions"),
-];
-
 /// The keys of `[visor]`.
 static DAEMON: [VisorRow; 9] = [
     built(key("apply", LIVE, "when changed files take effect: auto, live or manual")),
@@ -262,7 +254,6 @@ pub fn of(kind: SectionKind) -> &'static [VisorRow] {
             &PROGRAM
         }
         SectionKind::Socket => &SOCKET,
-        SectionKind::Delegate => &DELEGATE,
         SectionKind::Visor => &DAEMON,
         _ => &[],
     }

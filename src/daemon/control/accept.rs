@@ -6,8 +6,11 @@
 
 use super::access::Door;
 use super::connection::Connection;
+use super::rights::Visitor;
 use super::stream::{self, Stream};
-use super::{CONNECTIONS, CONNECTIONS_MAX, ClientId, Control, LISTENERS, NOT_KNOWN};
+use super::{
+    CONNECTIONS, CONNECTIONS_MAX, ClientId, Control, LISTENERS, NOT_KNOWN, SHARE, VISITORS_MAX, VISITS_MAX,
+};
 use crate::model::Time;
 use crate::sys::identity;
 use mio::unix::SourceFd;
@@ -29,6 +32,9 @@ const TURNOVER_MAX: usize = 48;
 const TURNOVER_TIME: Duration = Duration::from_millis(50);
 /// How long until a listener is tried again that could not be accepted from.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+
+/// What somebody is told who is granted nothing.
+const NOTHING_GRANTED: &str = "nothing of this daemon is granted to you";
 
 /// How many places changed hands of late.
 #[derive(Default)]
@@ -60,6 +66,8 @@ impl Turnover {
 /// What is known of those who wait to be let in.
 pub(super) struct Entrance {
     turnover: Turnover,
+    /// The same for the socket at which everybody may knock: there all who come count.
+    crowd: Turnover,
     /// Given up for a moment when no descriptor is left, to say no with.
     spare: Option<OwnedFd>,
     /// Listeners at which more may wait, without a new event.
@@ -72,6 +80,7 @@ impl Entrance {
     pub(super) fn new() -> Entrance {
         Entrance {
             turnover: Turnover::default(),
+            crowd: Turnover::default(),
             spare: spare_fd(),
             more: Vec::new(),
             paused: BTreeMap::new(),
@@ -123,7 +132,12 @@ impl Control {
             return;
         }
         for _ in 0..ACCEPTS_A_TURN {
-            if self.connections.len() >= CONNECTIONS_MAX && self.entrance.turnover.is_spent(now) {
+            if key == SHARE {
+                if self.entrance.crowd.is_spent(now) {
+                    return self.pause(key, self.entrance.crowd.ends());
+                }
+                self.entrance.crowd.add(now);
+            } else if self.connections.len() >= CONNECTIONS_MAX && self.entrance.turnover.is_spent(now) {
                 return self.pause(key, self.entrance.turnover.ends());
             }
             match self.accept_one(key, now) {
@@ -144,6 +158,13 @@ impl Control {
         match listener.accept() {
             Ok(stream) => self.admit(stream, door, now),
             Err(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {
+                if key == SHARE {
+                    return if self.make_room_of(Connection::is_visit) {
+                        Ok(())
+                    } else {
+                        self.say_no(key, door)
+                    };
+                }
                 if self.entrance.turnover.is_spent(now) {
                     return Err(error);
                 }
@@ -179,17 +200,27 @@ impl Control {
 
     fn admit(&mut self, stream: Stream, door: Rc<Door>, now: Time) {
         let peer = if door.asks_who() || matches!(stream, Stream::Unix(_)) { stream.peer() } else { None };
+        let mut visitor = None;
         if !door.lets_in(peer.map(|uid| uid.0), identity::uid()) {
-            (self.denials.count, self.denials.uid) =
-                (self.denials.count + 1, peer.map_or(u32::MAX, |uid| uid.0));
-            return Connection::new(stream, door)
-                .refuse_and_close(403, "this daemon belongs to another user");
-        }
-        if self.connections.len() >= CONNECTIONS_MAX {
-            self.entrance.turnover.add(now);
-            if !self.make_room() {
-                return Connection::new(stream, door).refuse_and_close(503, "too many connections");
+            visitor = peer.filter(|_| door.is_share()).and_then(|uid| self.visitor(uid.0, &stream));
+            if visitor.is_none() {
+                (self.denials.count, self.denials.uid) =
+                    (self.denials.count + 1, peer.map_or(u32::MAX, |uid| uid.0));
+                let why =
+                    if door.is_share() { NOTHING_GRANTED } else { "this daemon belongs to another user" };
+                return Connection::new(stream, door).refuse_and_close(403, why);
             }
+        }
+        let has_room = match &visitor {
+            Some(visitor) => self.make_room_for(visitor),
+            None if self.connections.len() < CONNECTIONS_MAX => true,
+            None => {
+                self.entrance.turnover.add(now);
+                self.make_room()
+            }
+        };
+        if !has_room {
+            return Connection::new(stream, door).refuse_and_close(503, "too many connections");
         }
         let client = ClientId(self.next_client);
         self.next_client += 1;
@@ -198,17 +229,51 @@ impl Control {
         if self.registry.register(&mut SourceFd(&stream.as_raw_fd()), token, interest).is_ok() {
             let mut connection = Connection::new(stream, door);
             connection.peer = peer.unwrap_or(NOT_KNOWN);
+            connection.visitor = visitor;
             self.connections.insert(client, connection);
             self.serve(client, now);
         }
     }
 
-    /// Closes the oldest connection that waits for nothing of ours; returns whether there was one. Who never asked
-    /// for anything goes before those who did and may again, and last goes who has asked but sends nothing more: most
-    /// likely nobody is there.
+    /// Returns who somebody is that is granted something.
+    fn visitor(&self, uid: u32, stream: &Stream) -> Option<Rc<Visitor>> {
+        let visitor = Visitor { uid, groups: stream.peer_groups() };
+        self.rights.know(&visitor).then(|| Rc::new(visitor))
+    }
+
+    /// Makes room for somebody who is neither the owner nor root, among the connections of their like; returns
+    /// whether there is.
+    fn make_room_for(&mut self, visitor: &Visitor) -> bool {
+        let visits = |is: &dyn Fn(&Visitor) -> bool| {
+            let of = |connection: &&Connection| connection.visitor.as_deref().is_some_and(is);
+            self.connections.values().filter(of).count()
+        };
+        if visits(&|other| other.uid == visitor.uid) >= VISITS_MAX {
+            return self.make_room_of(|connection| {
+                connection.visitor.as_ref().is_some_and(|other| other.uid == visitor.uid)
+            });
+        }
+        let is_full = visits(&|_| true) >= VISITORS_MAX || self.connections.len() >= CONNECTIONS_MAX;
+        !is_full || self.make_room_of(Connection::is_visit)
+    }
+
+    /// Makes room among all connections: in the end the owner comes before those who are granted something.
     fn make_room(&mut self) -> bool {
+        self.make_room_of(|_| true) || {
+            let visit = self.connections.iter().find(|(_, connection)| connection.is_visit());
+            let victim = visit.map(|(client, _)| *client);
+            victim.into_iter().for_each(|client| self.close(client));
+            victim.is_some()
+        }
+    }
+
+    /// Closes the oldest connection of some that waits for nothing of ours; returns whether there was one. Who never
+    /// asked for anything goes before those who did and may again, and last goes who has asked but sends nothing more:
+    /// most likely nobody is there.
+    fn make_room_of(&mut self, counts: impl Fn(&Connection) -> bool) -> bool {
         let oldest = |is: fn(&Connection) -> bool| {
-            self.connections.iter().find(|(_, connection)| is(connection)).map(|(client, _)| *client)
+            let mut all = self.connections.iter();
+            all.find(|(_, connection)| counts(connection) && is(connection)).map(|(client, _)| *client)
         };
         let victim = oldest(Connection::is_new)
             .or_else(|| oldest(Connection::is_idle))
@@ -243,4 +308,6 @@ mod tests {
     }
 
     const _: () = assert!(TURNOVER_MAX < CONNECTIONS_MAX, "who was just let in has time to ask");
+    const _: () =
+        assert!(VISITS_MAX < VISITORS_MAX && VISITORS_MAX < CONNECTIONS_MAX, "some stay for the others");
 }

@@ -17,6 +17,8 @@ enum Open {
     Owner,
     /// Whoever can connect.
     Anybody,
+    /// Its owner and root, and those who are granted something, for that.
+    Granted,
 }
 
 /// What must be true of a connection and its requests.
@@ -50,6 +52,16 @@ impl Door {
         Door { open: Open::Owner, login: None, hosts: None }
     }
 
+    /// The door of the socket for others.
+    pub(in crate::daemon) fn of_share() -> Door {
+        Door { open: Open::Granted, login: None, hosts: None }
+    }
+
+    /// Whether others come in where something is granted to them.
+    pub(super) fn is_share(&self) -> bool {
+        self.open == Open::Granted
+    }
+
     /// The door of a socket that the configuration names. Its mode, its owner and its password say who may come in,
     /// as with supervisord; when nothing of these is said, its owner.
     pub(in crate::daemon) fn of_file(login: Option<Login>, is_opened: bool) -> Door {
@@ -66,10 +78,10 @@ impl Door {
 
     /// Whether it matters who connects.
     pub(super) fn asks_who(&self) -> bool {
-        self.open == Open::Owner
+        self.open != Open::Anybody
     }
 
-    /// Whether a user may connect; `None` is one who is not known.
+    /// Whether a user may connect, whatever is granted; `None` is one who is not known.
     pub(super) fn lets_in(&self, peer: Option<u32>, own: u32) -> bool {
         self.open == Open::Anybody || peer.is_some_and(|peer| peer == own || peer == 0)
     }
@@ -224,6 +236,7 @@ mod tests {
         let own = 1000;
         for (door, stranger) in [
             (Door::of_owner(), false),
+            (Door::of_share(), false),
             (Door::of_file(None, false), false),
             (Door::of_file(None, true), true),
             (Door::of_file(login(), false), true),

@@ -109,6 +109,18 @@ pub(super) enum Verb {
     Signal(Signal),
 }
 
+impl Verb {
+    /// Names it, as in "stop of web".
+    fn in_words(self) -> String {
+        match self {
+            Verb::Start { .. } => "start".to_owned(),
+            Verb::Stop { .. } => "stop".to_owned(),
+            Verb::Restart { .. } => "restart".to_owned(),
+            Verb::Signal(signal) => format!("signal {signal}"),
+        }
+    }
+}
+
 impl Reactor {
     pub(super) fn answer_start(&mut self, client: ClientId, request: &Request) -> Result<(), ErrorReply> {
         let names: v1::Names = body(request)?;
@@ -206,6 +218,7 @@ impl Reactor {
         verb: Verb,
     ) -> Result<(), ErrorReply> {
         let (job, chosen) = self.choose(client, names, timeout_ms)?;
+        self.tell_of_deed(client, &verb.in_words(), &chosen);
         self.ask_each(job, chosen, verb);
         Ok(())
     }
@@ -263,8 +276,9 @@ impl Reactor {
             let message = format!("names must hold 1 to {NAMES_MAX} names");
             return Err(ErrorReply::new(ErrorCode::BadRequest, message, "all means every process"));
         }
-        let found = self.resolve_all(names);
-        let mut results = Vec::new();
+        let found = self.resolve_for(client, names)?;
+        let mut results: Vec<ProcessResult> =
+            found.forbidden.iter().map(|name| self.forbidden_result(client, name)).collect();
         for (text, spec) in found.strange {
             let status = match &spec {
                 Namespec::Group(group) if self.core.group(group).is_none() => ResultStatus::NoSuchGroup,
@@ -346,8 +360,14 @@ impl Reactor {
     }
 
     fn add_result(&mut self, job: JobId, process: ProcessId, came: &Came<'_>) {
-        let is_json = self.jobs.jobs.get(&job).is_some_and(|job| matches!(job.asker, Asker::Json { .. }));
-        let view = if is_json { self.process_view(process) } else { None };
+        let client = self.jobs.jobs.get(&job).and_then(|job| match job.asker {
+            Asker::Json { client, .. } => Some(client),
+            Asker::Call { .. } => None,
+        });
+        let (view, words) = match client {
+            Some(client) => self.shown_to(client, self.process_view(process), came.in_words()),
+            None => (None, came.in_words()),
+        };
         let Some(found) = self.jobs.jobs.get_mut(&job) else { return };
         found.open = found.open.saturating_sub(1);
         let (group, name) = found.names.get(&process).map_or(("", ""), |(group, name)| (group, name));
@@ -355,7 +375,7 @@ impl Reactor {
             Asker::Json { results, .. } => {
                 let namespec = names::join(group, name);
                 let view = view.filter(|view| view.namespec == namespec);
-                let (status, text) = came.in_words();
+                let (status, text) = words;
                 results.push(ProcessResult { namespec, status, text, process: view });
             }
             Asker::Call { named, outcomes, .. } => {

@@ -225,9 +225,12 @@ impl Reactor {
 
     /// Puts in force of `[supervisord]` what needs no restart of the daemon: what the rows call live.
     pub(super) fn change_daemon_live(&mut self, wanted: &DaemonSpec) {
-        if self.settings.daemon.loglevel != wanted.loglevel {
-            self.settings.daemon.loglevel = wanted.loglevel;
+        let own = &mut self.settings.daemon;
+        if own.loglevel != wanted.loglevel || own.delegates != wanted.delegates {
+            own.loglevel = wanted.loglevel;
+            own.delegates.clone_from(&wanted.delegates);
             self.activity.set_level(wanted.loglevel);
+            self.open_share(None);
             let fleet = self.core.fleet();
             self.store_fleet(&fleet);
             self.compare_with_latest();

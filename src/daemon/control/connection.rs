@@ -3,11 +3,13 @@
 //! Bounded on both sides: the parser takes one largest request, and a stream's unread bytes have a limit.
 
 use super::access::{Denial, Door};
+use super::rights::Visitor;
 use super::stream::Stream;
 use super::{REQUEST_TIME, UNREAD_TIME};
 use crate::api::http::reply::{self, Exchange, Framing, JSON, ReplyHead};
 use crate::api::http::{Head, Limits, Request, RequestParser};
 use crate::api::v1::{self, ErrorCode, ErrorReply};
+use crate::model::delegate::Action;
 use crate::model::{Time, Uid};
 use std::io::{ErrorKind, Read, Write};
 use std::rc::Rc;
@@ -38,6 +40,10 @@ pub(super) struct Connection {
     stream: Stream,
     /// Whose it is.
     pub(super) peer: Uid,
+    /// Who that is, where it is neither the owner nor root and only what is granted may be asked for.
+    pub(super) visitor: Option<Rc<Visitor>>,
+    /// What the request that is being answered needs.
+    pub(super) asks: &'static [Action],
     door: Rc<Door>,
     /// Whether the request whose body is awaited may be served.
     is_judged: bool,
@@ -65,6 +71,8 @@ impl Connection {
         Connection {
             stream,
             peer: Uid(u32::MAX),
+            visitor: None,
+            asks: &[],
             door,
             is_judged: false,
             has_asked: false,
@@ -103,6 +111,16 @@ impl Connection {
     /// Whether nothing is under way.
     pub(super) fn is_idle(&self) -> bool {
         self.phase == Phase::Open && !self.parser.is_in_request() && self.out.is_empty()
+    }
+
+    /// Whether it is an answer without an end.
+    pub(super) fn is_streaming(&self) -> bool {
+        matches!(self.phase, Phase::Streaming(_))
+    }
+
+    /// Whether it is somebody's who is neither the owner nor root.
+    pub(super) fn is_visit(&self) -> bool {
+        self.visitor.is_some()
     }
 
     /// Whether it can be closed.

@@ -9,7 +9,7 @@ use super::logtail::{self, Logtail};
 use super::route::{body, number, required};
 use super::streams::NO_CACHE;
 use crate::api::http::{Request, reply};
-use crate::api::v1::{self, ErrorCode, ErrorReply, FollowRequest, Piece};
+use crate::api::v1::{self, ErrorCode, ErrorReply, FollowRequest, Piece, ProcessResult};
 use crate::daemon::reactor::{Job, Reactor};
 use crate::logs::follow::{self, Follower, Position, Since, Start};
 use crate::logs::sink::Target;
@@ -29,6 +29,9 @@ const PIECE_BYTES: usize = 64 * 1024;
 const ROOM_BYTES: usize = PIECE_BYTES * 2;
 /// Most followed logs, of all clients together, whose files are held open between readings: descriptors are few.
 const FILES_KEPT_MAX: usize = 48;
+
+/// Processes, and names that stand for none with why.
+type Views = (Vec<v1::Process>, Vec<(String, ErrorReply)>);
 
 /// The logs that a client follows.
 pub(super) struct Following {
@@ -77,7 +80,7 @@ impl Following {
 
 impl Reactor {
     pub(super) fn answer_log(&mut self, client: ClientId, request: &Request) -> Result<(), ErrorReply> {
-        let process = self.one(required(request, "name")?)?;
+        let process = self.one_for(client, required(request, "name")?)?;
         let channel = request.head.parameter("channel").unwrap_or("stdout");
         let view = self.process_view(process).unwrap_or_default();
         let path = log_of(&view, channel)?;
@@ -107,7 +110,7 @@ impl Reactor {
             }));
             return Ok(());
         }
-        self.may_stream()?;
+        self.may_stream(client)?;
         let mut following = Following::new(false);
         following.logs.push(self.follow(String::new(), path, start));
         self.begin_following(client, following);
@@ -122,9 +125,9 @@ impl Reactor {
         }
         let channel = if asked.channel.is_empty() { "stdout" } else { asked.channel.as_str() };
         check_channel(channel)?;
-        self.may_stream()?;
+        self.may_stream(client)?;
         let tail = asked.bytes.unwrap_or(TAIL_DEFAULT_BYTES).min(TAIL_MAX_BYTES);
-        let (views, mut refusals) = self.views_of(&asked.names);
+        let (views, mut refusals) = self.views_of(client, &asked.names)?;
         let since = asked.since_unix.map(|at| Arc::new(self.since(at)));
         let begin = || since.clone().map_or(Start::End(tail), Start::Since);
         let mut following = Following { is_once: asked.once, ..Following::new(true) };
@@ -154,16 +157,21 @@ impl Reactor {
     }
 
     /// Returns the processes that names stand for, each once, and what is wrong with the other names.
-    fn views_of(&self, names: &[String]) -> (Vec<v1::Process>, Vec<(String, ErrorReply)>) {
-        let found = self.resolve_all(names);
+    fn views_of(&mut self, client: ClientId, names: &[String]) -> Result<Views, ErrorReply> {
+        let found = self.resolve_for(client, names)?;
         let refused = |name: &String| {
             let message = format!("there is no process {name}");
             ErrorReply::new(ErrorCode::NoSuchProcess, message, "GET /v1/status lists them")
         };
-        let refusals = found.strange.iter().map(|(name, _)| ((*name).clone(), refused(name))).collect();
+        let mut refusals: Vec<_> =
+            found.strange.iter().map(|(name, _)| ((*name).clone(), refused(name))).collect();
+        for name in &found.forbidden {
+            let ProcessResult { text, .. } = self.forbidden_result(client, name);
+            refusals.push((name.clone(), ErrorReply::new(ErrorCode::Forbidden, text, "")));
+        }
         let mut ids: Vec<ProcessId> = found.processes.into_iter().map(|(id, _)| id).collect();
         ids.sort_unstable();
-        (ids.into_iter().filter_map(|id| self.process_view(id)).collect(), refusals)
+        Ok((ids.into_iter().filter_map(|id| self.process_view(id)).collect(), refusals))
     }
 
     /// Has a log watched for a client that follows it.

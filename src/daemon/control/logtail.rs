@@ -72,7 +72,7 @@ impl Reactor {
         path: PathBuf,
         is_of_process: bool,
     ) -> Result<(), ErrorReply> {
-        self.may_stream()?;
+        self.may_stream(client)?;
         self.follow_in_their_way(client, path, HEAD_BYTES, Logtail { has_begun: false, is_of_process });
         Ok(())
     }

@@ -9,12 +9,14 @@ mod access;
 mod commands;
 mod config_verbs;
 mod connection;
+mod delegated;
 mod environment;
 mod follow;
 mod history;
 mod in_force;
 mod logtail;
 mod marking;
+mod rights;
 mod route;
 mod rpc;
 mod show;
@@ -39,6 +41,7 @@ use std::time::Duration;
 pub(super) use access::Door;
 pub(super) use commands::Jobs;
 pub(super) use config_verbs::Verb;
+use rights::Rights;
 pub(super) use rpc::{CallId, Calls, SUPERVISOR_VERSION};
 pub(super) use show::{actor_text, unix};
 pub(super) use stream::Listener;
@@ -49,10 +52,16 @@ pub(super) use updates::{Part, Update};
 pub(super) const LISTENERS: usize = 1 << 60;
 /// Keys of listeners from here on are those of servers that the configuration names.
 pub(super) const SERVERS: usize = 1 << 16;
+/// Key of the listener for others.
+pub(super) const SHARE: usize = 1 << 17;
 /// Tokens from here on are connections.
 pub(super) const CONNECTIONS: usize = 1 << 61;
 /// Most connections at once: a user's own clients are few, and each may hold a descriptor and a buffer.
 pub(in crate::daemon) const CONNECTIONS_MAX: usize = 64;
+/// Most of these that others than the owner have, all together and each of them: the rest stays for the owner.
+const VISITORS_MAX: usize = 16;
+/// See [`VISITORS_MAX`].
+const VISITS_MAX: usize = 8;
 /// From a request's first byte to its last.
 const REQUEST_TIME: Duration = Duration::from_secs(10);
 /// How long a client may leave what we have for it unread.
@@ -78,6 +87,16 @@ struct Denials {
     said_at: Option<Time>,
 }
 
+/// Requests that were refused since the last line about them.
+#[derive(Default)]
+struct Refusals {
+    count: u64,
+    uid: u32,
+    /// What the last one asked for.
+    what: String,
+    said_at: Option<Time>,
+}
+
 /// All connections.
 pub(super) struct Control {
     registry: Registry,
@@ -93,6 +112,9 @@ pub(super) struct Control {
     /// Connections that were closed, for those who have something for them.
     closed: BTreeSet<ClientId>,
     denials: Denials,
+    refusals: Refusals,
+    /// What others are granted.
+    rights: Rights,
 }
 
 impl Control {
@@ -109,6 +131,8 @@ impl Control {
             requests: Vec::new(),
             closed: BTreeSet::new(),
             denials: Denials::default(),
+            refusals: Refusals::default(),
+            rights: Rights::default(),
         }
     }
 
@@ -119,6 +143,47 @@ impl Control {
     pub(super) fn listen(&mut self, key: usize, listener: OwnedFd) -> io::Result<()> {
         let door = Rc::clone(&self.own_door);
         self.open(key, Listener::Unix(UnixListener::from(listener)), door)
+    }
+
+    /// Listens on the socket for others.
+    ///
+    /// # Errors
+    /// As epoll_ctl(2).
+    pub(super) fn share(&mut self, listener: OwnedFd) -> io::Result<()> {
+        self.open(SHARE, Listener::Unix(UnixListener::from(listener)), Rc::new(Door::of_share()))
+    }
+
+    /// Puts what is granted to others in force; returns whose connections must end: of those who are granted nothing
+    /// any more, and streams, which nobody would judge again.
+    fn set_rights(&mut self, rights: Rights) -> Vec<ClientId> {
+        if std::mem::replace(&mut self.rights, rights) == self.rights {
+            return Vec::new();
+        }
+        let is_over = |connection: &Connection| match &connection.visitor {
+            Some(visitor) => connection.is_streaming() || !self.rights.know(visitor),
+            None => false,
+        };
+        self.connections.iter().filter(|(_, c)| is_over(c)).map(|(client, _)| *client).collect()
+    }
+
+    /// Counts a request that was refused, for a line in the log.
+    fn note_refusal(&mut self, uid: u32, what: &str) {
+        let refusals = &mut self.refusals;
+        (refusals.count, refusals.uid) = (refusals.count + 1, uid);
+        what.clone_into(&mut refusals.what);
+    }
+
+    /// Returns who was refused something and the words around that, at most every [`DENIALS_EVERY`].
+    fn refusals(&mut self, now: Time) -> Option<(u32, String, String)> {
+        let refusals = &mut self.refusals;
+        let quiet = refusals.said_at.is_some_and(|at| at.after(DENIALS_EVERY) > now);
+        if refusals.count == 0 || quiet {
+            return None;
+        }
+        let count = std::mem::take(&mut refusals.count);
+        refusals.said_at = Some(now);
+        let after = format!(" asked for {}, which is not granted", refusals.what);
+        Some((refusals.uid, format!("refused {count} request(s) of others: the last one of "), after))
     }
 
     /// Listens under a number of the caller's; who may come in is said by the door.
@@ -254,6 +319,11 @@ impl Control {
     /// Returns the connections that were closed since this was asked last.
     fn take_closed(&mut self) -> BTreeSet<ClientId> {
         std::mem::take(&mut self.closed)
+    }
+
+    /// Whether a client is neither the owner nor root.
+    fn is_visit(&self, client: ClientId) -> bool {
+        self.connections.get(&client).is_some_and(Connection::is_visit)
     }
 
     /// Whether a connection is still there.

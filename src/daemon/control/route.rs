@@ -81,6 +81,9 @@ impl Reactor {
     }
 
     fn dispatch(&mut self, client: ClientId, request: &Request) -> Result<(), ErrorReply> {
+        if self.judge(client, request)? {
+            return Ok(());
+        }
         let known = rows(&request.head.path);
         if known.is_empty() {
             let message = format!("there is nothing at {}", request.head.path);

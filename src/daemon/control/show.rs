@@ -213,6 +213,8 @@ pub(super) struct Resolved<'n> {
     pub(super) processes: Vec<(ProcessId, bool)>,
     /// Names that stand for no process.
     pub(super) strange: Vec<(&'n String, Namespec)>,
+    /// Names that the asker knows, and may not do with what was asked for.
+    pub(super) forbidden: Vec<String>,
 }
 
 /// What supervisord's description of a process is made from.

@@ -1,7 +1,7 @@
 //! Unix sockets and TCP as one: listeners and the connections that they accept.
 
 use crate::model::Uid;
-use crate::sys::{listen, tcp};
+use crate::sys::{listen, peer, tcp};
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, RawFd};
@@ -67,6 +67,14 @@ impl Stream {
             Stream::Tcp(stream) => tcp::peer_uid(stream),
         };
         uid.ok().map(Uid)
+    }
+
+    /// Returns the groups of whose it is; none where the system does not know.
+    pub(super) fn peer_groups(&self) -> Vec<u32> {
+        match self {
+            Stream::Unix(stream) => peer::groups(stream).unwrap_or_default(),
+            Stream::Tcp(_) => Vec::new(),
+        }
     }
 }
 

@@ -25,6 +25,9 @@ pub(super) const NO_CACHE: [(&str, &str); 1] = [("Cache-Control", "no-cache")];
 /// open can still ask for the state, or for a stop.
 pub(super) const STREAMS_MAX: usize = super::CONNECTIONS_MAX - 16;
 
+/// Most of them that others than the owner have, all together.
+const VISITOR_STREAMS_MAX: usize = super::VISITORS_MAX / 2;
+
 /// A client that wants to hear of events.
 #[derive(Default)]
 struct Subscriber {
@@ -57,16 +60,21 @@ impl Reactor {
     }
 
     /// Whether there is room for one more answer without an end.
-    pub(super) fn may_stream(&self) -> Result<(), ErrorReply> {
-        if self.subscribers.followings.len() + self.subscribers.events.len() < STREAMS_MAX {
+    pub(super) fn may_stream(&self, client: ClientId) -> Result<(), ErrorReply> {
+        let of_visitor = self.control.is_visit(client);
+        let all = self.subscribers.followings.keys().chain(self.subscribers.events.keys());
+        // Those of others take none of the owner's.
+        let count = all.filter(|other| self.control.is_visit(**other) == of_visitor).count();
+        let most = if of_visitor { VISITOR_STREAMS_MAX } else { STREAMS_MAX };
+        if count < most {
             return Ok(());
         }
-        let message = format!("{STREAMS_MAX} logs and event streams are open already");
+        let message = format!("{most} logs and event streams are open already");
         Err(ErrorReply::new(ErrorCode::Busy, message, "end a visorctl logs -f or another reader first"))
     }
 
     pub(super) fn answer_events(&mut self, client: ClientId, _request: &Request) -> Result<(), ErrorReply> {
-        self.may_stream()?;
+        self.may_stream(client)?;
         if let Some(connection) = self.control.connection(client) {
             connection.begin_stream(reply::EVENTS, &NO_CACHE);
             self.subscribers.events.insert(client, Subscriber::default());
