@@ -202,6 +202,15 @@ impl Core {
         self.take_spec(id, spec);
     }
 
+    /// Replaces what a group is to be when an update that is under way is done.
+    pub(super) fn retarget(&mut self, spec: &GroupSpec) {
+        let known = self.target.iter_mut().flat_map(|target| &mut target.groups);
+        for known in known.filter(|known| known.name == spec.name) {
+            known.clone_from(spec);
+            self.is_plan_changed = true;
+        }
+    }
+
     /// Replaces what the configuration says of a group itself; its processes are the caller's business.
     pub(super) fn take_spec(&mut self, id: GroupId, spec: GroupSpec) {
         self.order.retain(|other| *other != id);
@@ -209,11 +218,7 @@ impl Core {
             self.groups.get(other).is_some_and(|group| group.spec.priority <= spec.priority)
         });
         self.order.insert(at, id);
-        let known = self.target.iter_mut().flat_map(|target| &mut target.groups);
-        for known in known.filter(|known| known.name == spec.name) {
-            known.clone_from(&spec);
-            self.is_plan_changed = true;
-        }
+        self.retarget(&spec);
         if let Some(group) = self.groups.get_mut(&id) {
             group.spec = spec;
         }

@@ -10,8 +10,8 @@ use super::fleet::GroupId;
 use super::input::Actor;
 use super::process::{Desired, Process};
 use super::state::ProcState;
-use crate::model::ProcessId;
 use crate::model::spec::{GroupSpec, ProcessSpec};
+use crate::model::{ProcessId, State};
 use std::sync::Arc;
 
 /// Why a process is stopped or started here, for people.
@@ -27,9 +27,9 @@ impl Core {
     /// Puts another form of a group in force: `restart` names processes that have to be restarted for it.
     pub(super) fn on_group_changed(&mut self, spec: GroupSpec, restart: &[String]) {
         let Some(id) = self.group_ids.get(&spec.name).copied() else { return };
-        let Some(group) = self.groups.get(&id).filter(|group| !group.leaving) else { return };
-        if self.closing.is_some() {
-            return;
+        let Some(group) = self.groups.get(&id).filter(|_| self.closing.is_none()) else { return };
+        if group.leaving {
+            return self.retarget(&spec);
         }
         let before = group.members.clone();
         let (mut members, mut added) = (Vec::new(), Vec::new());
@@ -55,6 +55,8 @@ impl Core {
                 self.start(process, Actor::Policy, "autostart");
             }
         }
+        // Stored before anything of it is done, and once more behind it.
+        self.is_plan_changed = true;
         self.actions.push_back(Action::GroupChanged(name));
     }
 
@@ -99,11 +101,11 @@ impl Core {
         let Some(process) = self.table.get(&id) else { return };
         let is_up = process.is_stoppable();
         let is_by_hand = process.desired == Desired::Down && matches!(process.actor, Actor::Client(_));
-        let is_stopping = process.state().shown() == crate::model::State::Stopping;
+        let is_out_of_hand = matches!(process.state().shown(), State::Stopping | State::Unknown);
         if is_up {
             self.stop(id, Actor::Policy, CAUSE);
             self.want(id, Desired::Up);
-        } else if is_by_hand || is_stopping || !process.spec.autostart {
+        } else if is_by_hand || is_out_of_hand || !process.spec.autostart {
             return;
         }
         let is_down = self.table.get(&id).is_some_and(|process| process.state().shown().is_stopped());

@@ -20,6 +20,8 @@ impl Core {
         let Some(process) = self.table.get_mut(&id) else { return };
         match *process.state() {
             ProcState::Checking { shown, .. } => {
+                // Nothing that shows has changed, and yet it is known whose wish it is.
+                process.actor = actor;
                 self.leave_checking(id, shown);
                 self.answer_starts(id, &Reply::AbnormalTermination);
             }

@@ -13,7 +13,7 @@ use visor::core::{
     Action, Actor, Core, Finish, Header, Input, Phase, Plan, ProcState, Request, RequestId, Snapshot, Stage,
 };
 use visor::model::record::RECORD_SIZE_BYTES;
-use visor::model::spec::{FleetSpec, GroupSpec};
+use visor::model::spec::{FleetSpec, GroupKind, GroupSpec};
 use visor::model::{ProcessId, RunId, Signal, Time, Uid, WallTime};
 
 /// Steps of a storm: enough for more restarts in a second than are allowed.
@@ -223,7 +223,7 @@ impl World {
         let wall = WallTime(i64::try_from(self.now).unwrap_or(0) + self.wall_offset);
         self.ledger.told(&input, &self.core, self.now);
         self.in_doubt.extend(self.mail.told(&input, self.now));
-        let mut is_changed = matches!(input, Input::GroupRespecified(_));
+        let mut is_changed = matches!(input, Input::GroupRespecified(_) | Input::GroupChanged { .. });
         self.core.handle(Time(self.now), wall, input);
         self.is_stored_whole = false;
         if self.core.take_plan_change() {
@@ -460,7 +460,14 @@ impl World {
         let dies_after = self.dies_after.take();
         self.give(Input::Tick)?;
         self.dies_after = dies_after;
-        self.give(Input::GroupRespecified(spec.clone()))?;
+        let is_plain = spec.kind == GroupKind::Program;
+        if is_plain && self.rng.chance(50) {
+            let names = spec.processes.iter().map(|process| process.name.clone());
+            let restart = names.filter(|_| self.rng.chance(50)).collect();
+            self.give(Input::GroupChanged { group: spec.clone(), restart })?;
+        } else {
+            self.give(Input::GroupRespecified(spec.clone()))?;
+        }
         // Who dies before it is stored has not heard of it.
         if self.is_stored_whole && self.core.phase() == Phase::Running {
             let known = self.wanted.groups.iter_mut().filter(|group| group.name == spec.name);
