@@ -412,6 +412,7 @@ pub(super) fn assemble(link: Link, keeper: Pid, parts: Parts) -> Result<Box<Reac
         last_update: 0,
         hup_waits: false,
         hot: HotReload::default(),
+        asked_meanwhile: Vec::new(),
         latest: None,
         latest_daemon: None,
         config_state: v1::Config::default(),

@@ -191,6 +191,31 @@ fn a_change_that_would_stop_most_programs_waits_for_apply() {
 }
 
 #[test]
+fn who_asks_while_a_saved_file_takes_effect_waits_for_it() {
+    let account = watched("meanwhile", &["db"]);
+    let slow = "trap 'touch told; while [ ! -e go ]; do sleep 0.05; done; exit 0' TERM
+touch up
+while :; do sleep 0.05; done";
+    account.sandbox.write("slow.sh", slow);
+    let home = account.sandbox.path("");
+    let web = format!("directory={}\nstartsecs=0\nstopwaitsecs=3000\ncommand=", home.display());
+    account.program("web", &format!("{web}bash slow.sh"));
+    wait::until(LONG, "the program", || account.sandbox.path("up").exists().then_some(()));
+    account.program("web", &format!("{web}sleep 3000"));
+    wait::until(LONG, "the program to hear", || account.sandbox.path("told").exists().then_some(()));
+    account.program("third", SLEEP);
+    let update = account.background(&["update"]);
+    let plan = account.ok(&["apply", "--dry-run"]);
+    assert!(plan.contains("third: add"), "{plan}");
+    account.sandbox.write("go", "");
+    let update = update.wait_with_output().expect("our own child");
+    assert!(update.status.success(), "{update:?}");
+    account.running("third");
+    assert_eq!(proc::command_line(account.running("web")), ["sleep", "3000"]);
+    account.shutdown();
+}
+
+#[test]
 fn the_modes_are_taken_over_while_the_daemon_runs() {
     let account = watched("modes", &["web", "db"]);
     let web = account.pid("web");

@@ -34,6 +34,14 @@ pub(in crate::daemon) enum Verb {
     Watched,
 }
 
+/// A wish that waits until a change is in force for which nobody asked.
+#[derive(Debug)]
+pub(in crate::daemon) struct Asked {
+    pub(super) client: ClientId,
+    pub(super) verb: Verb,
+    pub(super) groups: Vec<String>,
+}
+
 impl Reactor {
     pub(super) fn answer_reread(&mut self, client: ClientId, _request: &Request) -> Result<(), ErrorReply> {
         self.read_for(client, Verb::Reread, Vec::new())
@@ -59,6 +67,10 @@ impl Reactor {
         // Told now, not when the files have been read; then it is asked again.
         match self.may_change_groups() {
             Err(Obstacle::Busy) if matches!(verb, Verb::Reread | Verb::Plan) => {}
+            Err(Obstacle::Busy) if self.is_busy_unasked() => {
+                self.asked_meanwhile.push(Asked { client, verb, groups });
+                return Ok(());
+            }
             may => may.map_err(|why| ErrorReply::from(&why))?,
         }
         self.read_configuration(Purpose::Client { client, verb, groups });

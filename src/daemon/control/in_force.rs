@@ -4,8 +4,8 @@
 //! another command only that program is restarted, and a new log limit is taken over while its program runs.
 
 use super::ClientId;
-use super::config_verbs::{Verb, changed_key, result};
-use super::updates::{Asker, Part};
+use super::config_verbs::{Asked, Verb, changed_key, result};
+use super::updates::{Asker, Obstacle, Part};
 use crate::api::v1::{self, ChangedKey, GroupAction, PlannedAction, PlannedStep};
 use crate::config::diff::{self, FleetDiff, GroupChange};
 use crate::config::guard::{self, Way};
@@ -214,6 +214,10 @@ impl Reactor {
         // Before what needs no restart is changed: all of it or nothing.
         let target = target_of(changes.active.clone(), changes.wanted.clone(), &waiting);
         if let Err(why) = self.may_change_to(&target) {
+            if why == Obstacle::Busy && client != NOBODY && self.is_busy_unasked() {
+                self.asked_meanwhile.push(Asked { client, verb, groups: groups.to_vec() });
+                return;
+            }
             return self.refuse_update(Asker::Json { client, reply }, &why);
         }
         if verb != Verb::Watched {

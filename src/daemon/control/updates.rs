@@ -4,14 +4,14 @@
 //! that it came or went, or when the daemon ends or begins anew. Until then no other one begins: its target would be
 //! built from what is about to be replaced, and bring it back.
 
-use super::config_verbs::result;
+use super::config_verbs::{Asked, result};
 use super::rpc::CallId;
 use super::{ClientId, NOBODY};
 use crate::api::v1::{self, ErrorCode, ErrorReply, GroupAction};
 use crate::api::xmlrpc::{Code, Fault};
 use crate::core::{Input, Phase};
 use crate::daemon::auto_logs::Maker;
-use crate::daemon::reactor::{Job, Reactor};
+use crate::daemon::reactor::{Job, Purpose, Reactor};
 use crate::daemon::shared_sockets;
 use crate::model::Level;
 use crate::model::spec::FleetSpec;
@@ -210,6 +210,9 @@ impl Reactor {
         for update in std::mem::take(&mut self.updates) {
             self.refuse_update(update.asker, &Obstacle::Closing);
         }
+        for asked in std::mem::take(&mut self.asked_meanwhile) {
+            self.send_error(asked.client, &(&Obstacle::Closing).into());
+        }
     }
 
     /// Takes in that a group came into force, or is in force no longer.
@@ -243,5 +246,17 @@ impl Reactor {
             self.reload();
         }
         self.read_waiting_change();
+        if self.may_change_groups() != Err(Obstacle::Busy) {
+            for Asked { client, verb, groups } in std::mem::take(&mut self.asked_meanwhile) {
+                self.read_configuration(Purpose::Client { client, verb, groups });
+            }
+        }
+    }
+
+    /// Whether groups come and go only because files changed: whoever asks meanwhile waits, as it would be told to
+    /// try again for a change that it cannot know of.
+    pub(super) fn is_busy_unasked(&self) -> bool {
+        let is_unasked = |update: &Update| matches!(update.asker, Asker::Json { client: NOBODY, .. });
+        self.updates.iter().all(is_unasked)
     }
 }
