@@ -10,13 +10,10 @@ mod common;
 mod absence;
 #[path = "cli/bench.rs"]
 mod bench;
-<<<<<<< HEAD
 #[path = "cli/configuration.rs"]
 mod configuration;
-=======
 #[path = "cli/doctor.rs"]
 mod doctor;
->>>>>>> b761988 (doctor: tell what survives here, and what is wrong)
 #[path = "cli/editing.rs"]
 mod editing;
 #[path = "cli/logs.rs"]

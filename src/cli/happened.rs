@@ -90,7 +90,10 @@ mod tests {
             actor: "client:61999".into(),
             ..Entry::default()
         };
-        assert_eq!(shown(&entry), "2026-11-20 10:00:00  web  is being stopped: stop requested, by user 61999");
+        assert_eq!(
+            shown(&entry),
+            "2026-11-20 10:00:00  web  is being stopped: stop requested, by user 61999"
+        );
         let end = Entry {
             what: "exited".into(),
             text: "exit status 1".into(),

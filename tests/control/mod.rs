@@ -3,11 +3,8 @@
 mod account;
 mod delegates;
 mod descriptors;
-<<<<<<< HEAD
-mod editors;
-=======
 mod doctor;
->>>>>>> b761988 (doctor: tell what survives here, and what is wrong)
+mod editors;
 mod environment;
 mod first_minute;
 mod history;

@@ -213,7 +213,6 @@ fn line(action: &Action) -> Option<String> {
         Action::GroupAdded(name) => format!("group {name} added"),
         Action::GroupChanged(name) => format!("group {name} changed"),
         Action::GroupRemoved(name) => format!("group {name} removed"),
-        Action::GroupChanged(name) => format!("group {name} changed"),
         Action::Reply { reply, .. } => format!("reply {reply:?}"),
         Action::KeepEvent(event) => format!("keep event {}", event.serial),
         Action::SettleEvent { delivery, fate } => format!("event {} is settled: {fate:?}", delivery.serial),

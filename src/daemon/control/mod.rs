@@ -40,9 +40,8 @@ use std::time::Duration;
 
 pub(super) use access::Door;
 pub(super) use commands::Jobs;
-pub(super) use config_verbs::Verb;
-use rights::Rights;
 pub(super) use config_verbs::{Asked, Verb};
+use rights::Rights;
 pub(super) use rpc::{CallId, Calls, SUPERVISOR_VERSION};
 pub(super) use show::{actor_text, unix};
 pub(super) use stream::Listener;
