@@ -64,7 +64,7 @@ fn every_endpoint_is_refused_unless_it_is_granted() {
     let Some(account) = account("delegates-table", Who::Ordinary) else { return };
     let body = r#"{"names":["web"],"groups":["web"],"signal":"CONT","until":"running"}"#;
     for (who, column) in [(BOB, Some(0)), (CAROL, Some(1)), (DAVE, None)] {
-        let told = Visit::of(&account, who).ask(&ENDPOINTS, body);
+        let told = Visit::of(&account, who).ask(ENDPOINTS, body);
         assert_eq!(told.len(), ENDPOINTS.len(), "{who}: {told:?}");
         for (endpoint, (status, reply)) in ENDPOINTS.iter().zip(told) {
             let wanted = column.map_or(403, |column| expected(endpoint)[column]);
