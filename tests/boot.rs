@@ -14,5 +14,7 @@ mod hooks;
 mod launchd;
 #[path = "boot/machine.rs"]
 mod machine;
+#[path = "boot/openrc.rs"]
+mod openrc;
 #[path = "boot/systemd.rs"]
 mod systemd;

@@ -27,6 +27,8 @@ impl Mac {
         let sandbox = Sandbox::new(name, Who::Ordinary);
         sandbox.mkdir("fake");
         sandbox.script("fake/launchctl", LAUNCHCTL);
+        // The crontab is not of this machine: it is that of whoever runs the tests.
+        sandbox.script("fake/crontab", "#!/bin/sh\necho no crontab for me >&2; exit 1\n");
         Mac(sandbox)
     }
 

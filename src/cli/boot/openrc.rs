@@ -51,6 +51,9 @@ impl Way for Openrc {
     fn enable(&self, machine: &Machine, _insist: bool) -> Result<(), String> {
         self.offers(machine)?;
         files::own(&script(machine), &text(machine), Some(MODE))?;
+        // Nobody makes the runlevel of a user, and rc-update wants one.
+        let level = link(machine).with_file_name("");
+        fs::create_dir_all(&level).map_err(|error| format!("cannot make {}: {error}", level.display()))?;
         let said = machine.tools.run("rc-update", &["--user", "add", SERVICE, RUNLEVEL], b"");
         match said {
             // What is in the runlevel already is no reason to complain.
