@@ -83,8 +83,15 @@ fn a_moment_that_comes_without_a_home_is_told_and_one_that_is_forbidden() {
     let (code, _, err) =
         visorctl(&sandbox, &["boot", "run", "--method", "cron", "--await", "--patience", "0"]);
     assert!(code == 6 && err.contains("/.config/visor was not there after 0 s"), "{code} {err}");
-    let mut command = sandbox.command(sandbox.client_binary());
-    let output = command.args(["boot", "run"]).env("VISOR_NO_SPAWN", "1").output().expect("it runs");
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    for (variable, value) in [("VISOR_NO_SPAWN", "1"), ("SLURM_JOB_ID", "7")] {
+        let mut command = sandbox.command(sandbox.client_binary());
+        let output = command.args(["boot", "run"]).env(variable, value).output().expect("it runs");
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+    }
     assert!(sandbox.processes().is_empty());
+    let (_, out, _) = visorctl(&sandbox, &["boot", "status"]);
+    assert!(
+        out.contains("\nlast: it was never started this way\n"),
+        "what is not tried is no failure: {out}"
+    );
 }

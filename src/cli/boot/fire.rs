@@ -45,6 +45,10 @@ pub fn fire(session: &Session, firing: &Firing) -> Result<i32, Problem> {
     let waited = await_place(&place(&Ambient::real(), firing)?, firing.patience)?;
     let ambient = Ambient::real();
     let result = start(session, &ambient, firing);
+    if result.as_ref().is_err_and(|problem| problem.code == exit::REFUSED) {
+        // The login shell of a batch job: nothing was tried.
+        return result.map(|_| exit::OK);
+    }
     let kept = record::keep(&ambient, &record(&ambient, firing, waited, &result));
     if let Err(why) = kept {
         session.screen.message(&format!("warning: boot status will not know of this start: {why}"));
