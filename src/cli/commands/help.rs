@@ -59,8 +59,8 @@ pub const GROUPS: [(&str, &[(&str, &str)]); 5] = [
     (
         "machine",
         &[
-            ("doctor", "tell what survives logout and reboot here, and what is wrong"),
             ("boot", "have visord started at boot, without root"),
+            ("doctor", "tell what survives logout and reboot here, and what is wrong"),
             ("completions", "show what makes a shell complete visorctl"),
         ],
     ),
