@@ -174,6 +174,12 @@ fn come_up(reactor: &mut Reactor, daemonized: bool) {
         let path = reactor.settings.daemon.pidfile.display().to_string();
         reactor.log(Level::Critical, &format!("could not write pidfile {path}: {error}"));
     }
+    get_ready(&mut reactor, keeper, daemonized);
+    Ok(reactor)
+}
+
+/// Everything is in place: says so, and begins to supervise.
+fn get_ready(reactor: &mut Reactor, keeper: Pid, daemonized: bool) {
     reactor.open_history();
     reactor.record_start();
     reactor.link.send(Request::Ready, Vec::new());
@@ -412,7 +418,6 @@ pub(super) fn assemble(link: Link, keeper: Pid, parts: Parts) -> Result<Box<Reac
         last_update: 0,
         hup_waits: false,
         hot: HotReload::default(),
-        asked_meanwhile: Vec::new(),
         latest: None,
         latest_daemon: None,
         config_state: v1::Config::default(),

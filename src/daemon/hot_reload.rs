@@ -4,7 +4,7 @@
 //! but where files cannot be watched. Example: `tend_config(now)` in every turn of the reactor.
 
 use super::config_watch::{ConfigWatch, Looked, Reading, Shared};
-use super::control::Verb;
+use super::control::{Asked, Verb};
 use super::reactor::{Job, Reactor};
 use crate::config::guard::{self, Reason, Situation, Verdict};
 use crate::config::{Loaded, diff};
@@ -57,6 +57,8 @@ pub(super) struct HotReload {
     is_busy: bool,
     /// Whether they are read when the update that is under way is done.
     pub(super) waits: bool,
+    /// What clients want when the change that is under way is in force.
+    pub(super) asked: Vec<Asked>,
     /// What was said of files that cannot be watched.
     said: Option<String>,
     held: BTreeMap<String, Reason>,
@@ -161,7 +163,8 @@ impl Reactor {
     /// Watches the files, or stops to, as `[visor] apply` wants it; reads them after a while.
     pub(super) fn watch_config(&mut self, after: Duration) {
         if self.settings.apply == ApplyMode::Manual {
-            self.hot = HotReload { origins: std::mem::take(&mut self.hot.origins), ..HotReload::default() };
+            let HotReload { origins, asked, .. } = std::mem::take(&mut self.hot);
+            self.hot = HotReload { origins, asked, ..HotReload::default() };
             self.config_state.waits_for_apply.clear();
             return;
         }

@@ -4,7 +4,7 @@
 //! nothing is timed. Must not decide anything about programs.
 
 use super::config_watch::{Looked, Reading};
-use super::control::{Asked, CallId, Calls, ClientId, Control, Jobs, Part, Subscribers, Update, Verb};
+use super::control::{CallId, Calls, ClientId, Control, Jobs, Part, Subscribers, Update, Verb};
 use super::history::Journal;
 use super::hot_reload::HotReload;
 use super::image::{Common, Environment};
@@ -200,8 +200,6 @@ pub(super) struct Reactor {
     pub(super) hup_waits: bool,
     /// The watched files, and changes of them that wait.
     pub(super) hot: HotReload,
-    /// What clients want when the change that is under way is in force.
-    pub(super) asked_meanwhile: Vec<Asked>,
     /// What the files said when they were last read, where that is not in force.
     pub(super) latest: Option<FleetSpec>,
     /// What they said of the daemon itself then.

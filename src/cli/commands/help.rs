@@ -25,7 +25,6 @@ pub const GROUPS: [(&str, &[(&str, &str)]); 5] = [
             ("check", "show every mistake in configuration files"),
             ("apply", "apply what the files say, or show what it would change (--dry-run)"),
             ("reread", "show what update would change"),
-            ("apply", "show what changed, and apply it"),
             ("update", "apply what changed"),
             ("add", "activate groups that reread found"),
             ("remove", "take stopped groups out of force"),

@@ -68,7 +68,7 @@ impl Reactor {
         match self.may_change_groups() {
             Err(Obstacle::Busy) if matches!(verb, Verb::Reread | Verb::Plan) => {}
             Err(Obstacle::Busy) if self.is_busy_unasked() => {
-                self.asked_meanwhile.push(Asked { client, verb, groups });
+                self.hot.asked.push(Asked { client, verb, groups });
                 return Ok(());
             }
             may => may.map_err(|why| ErrorReply::from(&why))?,

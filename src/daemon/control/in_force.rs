@@ -215,7 +215,7 @@ impl Reactor {
         let target = target_of(changes.active.clone(), changes.wanted.clone(), &waiting);
         if let Err(why) = self.may_change_to(&target) {
             if why == Obstacle::Busy && client != NOBODY && self.is_busy_unasked() {
-                self.asked_meanwhile.push(Asked { client, verb, groups: groups.to_vec() });
+                self.hot.asked.push(Asked { client, verb, groups: groups.to_vec() });
                 return;
             }
             return self.refuse_update(Asker::Json { client, reply }, &why);

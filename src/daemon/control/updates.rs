@@ -210,7 +210,7 @@ impl Reactor {
         for update in std::mem::take(&mut self.updates) {
             self.refuse_update(update.asker, &Obstacle::Closing);
         }
-        for asked in std::mem::take(&mut self.asked_meanwhile) {
+        for asked in std::mem::take(&mut self.hot.asked) {
             self.send_error(asked.client, &(&Obstacle::Closing).into());
         }
     }
@@ -247,7 +247,7 @@ impl Reactor {
         }
         self.read_waiting_change();
         if self.may_change_groups() != Err(Obstacle::Busy) {
-            for Asked { client, verb, groups } in std::mem::take(&mut self.asked_meanwhile) {
+            for Asked { client, verb, groups } in std::mem::take(&mut self.hot.asked) {
                 self.read_configuration(Purpose::Client { client, verb, groups });
             }
         }
