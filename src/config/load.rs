@@ -136,6 +136,7 @@ pub fn load(request: &LoadRequest, host: &dyn Host) -> Loaded {
     twice::check(&mut reader);
     let xdg = request.xdg.clone();
     let apply = visor::apply_mode(&mut reader, xdg.is_some());
+    visor::host_id(&mut reader);
     let mut settings = Settings { file, daemon, servers, ctl: None, rpc_interfaces, fleet, xdg, apply };
     settings.daemon.delegates = granted;
     settings.daemon.serverurl = servers::server_url(&settings.servers);
@@ -160,6 +161,15 @@ pub fn load(request: &LoadRequest, host: &dyn Host) -> Loaded {
         warnings,
         infos: collected.infos,
     }
+}
+
+/// Reads the name of this host in a shared home, before anything else is: from the main file below `root` and what it
+/// includes. What is wrong there is told when all is read.
+#[must_use]
+pub fn load_host_id(root: &Path, host: &dyn Host) -> Option<String> {
+    let file = path::absolute(&xdg::main_file_in(root), host);
+    let collected = Collected::read(&file, host);
+    visor::host_id(&mut Reader::new(&collected.document, host, here_of(&file), false))
 }
 
 /// Reads `[supervisorctl]` of one file, as supervisorctl does: includes are not looked at.

@@ -39,4 +39,4 @@ mod xdg;
 
 pub use check::delegates::covers;
 pub use diagnostic::{Diagnostic, Severity};
-pub use load::{LoadRequest, Loaded, group_place, load, load_ctl};
+pub use load::{LoadRequest, Loaded, group_place, load, load_ctl, load_host_id};

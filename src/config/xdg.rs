@@ -31,7 +31,12 @@ const MINPROCS: i64 = 16;
 
 /// Returns the main file of these roots, which need not exist.
 pub(super) fn main_file(roots: &XdgRoots) -> PathBuf {
-    roots.config.join("visor.conf")
+    main_file_in(&roots.config)
+}
+
+/// Returns the main file of a directory of configuration.
+pub(super) fn main_file_in(config: &Path) -> PathBuf {
+    config.join("visor.conf")
 }
 
 /// Returns the implicit sections.

@@ -3,12 +3,12 @@
 
 use super::instance::{self, Claim, Who};
 use super::keeper_loss::HandOver;
-use super::reactor::Reactor;
+use super::reactor::{Job, Reactor};
 use super::sockets::{Change, Hold, Sockets, take_held};
 use crate::keeper::protocol::Request;
 use crate::model::{Level, Time};
 use crate::sys::ambient::Ambient;
-use crate::sys::clock;
+use crate::sys::{clock, hosts};
 use std::collections::BTreeSet;
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -22,6 +22,7 @@ impl Reactor {
         let waker = Arc::clone(&self.waker);
         let wake = Arc::new(move || drop(waker.wake()));
         let (sockets, change) = Sockets::bind(claim, wake, clock::now());
+        self.host_marked_at = sockets.shared_state().is_some().then(clock::now);
         self.sockets = Some(sockets);
         self.take_change(change);
         self.choose_server_url();
@@ -45,6 +46,19 @@ impl Reactor {
         self.config_state.files = specs.collect::<BTreeSet<_>>().len();
         for listener in held.listeners {
             self.control.accept_rest(&listener, clock::now());
+        }
+    }
+
+    /// Has the disk worker mark the folder of this host as in use, and remove those that no host uses.
+    pub(super) fn tend_host(&mut self, now: Time) {
+        if self.host_marked_at.is_none_or(|due| due > now) {
+            return;
+        }
+        let shared = self.sockets.as_ref().and_then(Sockets::shared_state);
+        let shared = shared.map(|(folder, key)| (folder.to_path_buf(), key.to_owned()));
+        self.host_marked_at = shared.is_some().then(|| now.after(hosts::MARK_PERIOD));
+        if let Some((folder, key)) = shared {
+            self.disk.run(Box::new(move || Job::HostsTended(hosts::tend(&folder, &key))));
         }
     }
 

@@ -37,7 +37,7 @@ use crate::model::{Level, Pid, getopt};
 use crate::sys::ambient::Ambient;
 use crate::sys::host::RealHost;
 use crate::sys::process::Limited;
-use crate::sys::{clock, fd, identity};
+use crate::sys::{clock, fd, hosts, identity};
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -112,6 +112,10 @@ fn first(mut link: Link, keeper: Pid, handed: &HandOver) -> Result<Box<Reactor>,
         return Err(detach(&mut link));
     }
     let who = identity_of(&options, keeper).map_err(|why| refuse(outcome::USAGE, &why))?;
+    if is_xdg(&options) {
+        let host_id = config::load_host_id(&who.config, &RealHost);
+        hosts::name(&who.ambient, host_id.as_deref()).map_err(|why| refuse(outcome::SYSTEM, &why))?;
+    }
     // A user's own daemon finds its directories by its claim; that of a file claims as the user whom the file names.
     let early = if is_xdg(&options) { Some(take_claim(&who)?) } else { None };
     let login = login_env::for_programs(&who.ambient);
@@ -166,7 +170,7 @@ fn first(mut link: Link, keeper: Pid, handed: &HandOver) -> Result<Box<Reactor>,
     Ok(reactor)
 }
 
-/// The last steps of a first start: from here on it is a daemon, and its programs may begin.
+/// Everything is in place: says so, and begins to supervise.
 fn come_up(reactor: &mut Reactor, daemonized: bool) {
     reactor.hold_buffers();
     let keeper = reactor.keeper;
@@ -174,12 +178,6 @@ fn come_up(reactor: &mut Reactor, daemonized: bool) {
         let path = reactor.settings.daemon.pidfile.display().to_string();
         reactor.log(Level::Critical, &format!("could not write pidfile {path}: {error}"));
     }
-    get_ready(&mut reactor, keeper, daemonized);
-    Ok(reactor)
-}
-
-/// Everything is in place: says so, and begins to supervise.
-fn get_ready(reactor: &mut Reactor, keeper: Pid, daemonized: bool) {
     reactor.open_history();
     reactor.record_start();
     reactor.link.send(Request::Ready, Vec::new());
@@ -381,6 +379,7 @@ pub(super) fn assemble(link: Link, keeper: Pid, parts: Parts) -> Result<Box<Reac
         link_is_full: false,
         more_reports: false,
         trim_at: None,
+        host_marked_at: None,
         strays: Strays::default(),
         keeper,
         core: Core::default(),

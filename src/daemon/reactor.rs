@@ -104,6 +104,8 @@ pub(super) enum Job {
     },
     /// What a user is called.
     Named(u32, Option<String>),
+    /// The folders of hosts that share the home were looked after: what to log.
+    HostsTended(Vec<String>),
     /// What a call asked for.
     Called(CallId, Result<Value, Fault>),
 }
@@ -188,6 +190,8 @@ pub(super) struct Reactor {
     pub(super) fetches: Fetches,
     /// When memory that was needed for a moment goes back to the system.
     pub(super) trim_at: Option<Time>,
+    /// When the folder of this host in a shared home is marked as in use; nothing where the home is not shared.
+    pub(super) host_marked_at: Option<Time>,
     /// The control API.
     pub(super) control: Control,
     pub(super) jobs: Jobs,
@@ -272,7 +276,14 @@ impl Reactor {
             return Some(Duration::ZERO);
         }
         let end = self.exit.map(|(_, due)| due);
-        let own = [self.look_again_at, self.fetches.at, self.keeper_wanted_at, self.trim_at, end];
+        let own = [
+            self.look_again_at,
+            self.fetches.at,
+            self.keeper_wanted_at,
+            self.trim_at,
+            self.host_marked_at,
+            end,
+        ];
         let due = own.into_iter().chain([
             self.core.next_deadline(),
             self.pump.next_deadline(),
@@ -314,6 +325,7 @@ impl Reactor {
         self.tend_sockets(now);
         self.tend_config(now);
         self.tend_share(now);
+        self.tend_host(now);
         self.control.tick(now);
         self.take_requests();
         self.tend_streams();

@@ -279,6 +279,9 @@ impl Reactor {
                     self.marked(client, &names, missing, result);
                 }
                 Event::Done(Job::Named(uid, name)) => self.learned(uid, name),
+                Event::Done(Job::HostsTended(words)) => {
+                    words.iter().for_each(|line| self.log(Level::Warn, line));
+                }
                 Event::Done(Job::Called(call, result)) => self.calls.complete(call, result),
                 Event::Grown(target) => self.log_has_grown(&target),
                 Event::SlotFree => self.pump.slots_freed(),

@@ -181,6 +181,13 @@ impl Sockets {
         self.state.as_ref().map(|state| state.path.as_path())
     }
 
+    /// Returns the folder of this host, and the key that tells the machine, where hosts share the state.
+    #[must_use]
+    pub fn shared_state(&self) -> Option<(&Path, &str)> {
+        let state = self.state.as_ref().filter(|state| state.network.is_some())?;
+        Some((&state.path, &self.who.host))
+    }
+
     /// Returns the directories that are there and not used, with the reason.
     pub fn refused(&self) -> impl Iterator<Item = (&Path, &str)> {
         let refused = self.places.iter().filter_map(|place| place.refused.as_ref());

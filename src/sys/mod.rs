@@ -10,6 +10,7 @@ pub mod facts;
 pub mod fd;
 pub mod fdpass;
 pub mod host;
+pub mod hosts;
 pub mod identity;
 pub mod journal;
 pub mod listen;

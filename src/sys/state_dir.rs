@@ -16,7 +16,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Folder with one folder for each host, where the state is shared between hosts.
-const HOSTS: &str = "hosts";
+pub(super) const HOSTS: &str = "hosts";
 
 /// Names that are tried for a private directory: a second one is needed only when somebody guesses.
 const PRIVATE_ATTEMPTS_MAX: usize = 16;
@@ -63,8 +63,18 @@ fn open_one(root: &Path, ambient: &Ambient, missing: Missing) -> Result<StateDir
         return Ok(dir);
     }
     let network = dir.network;
-    let own = open_checked(&root.join(HOSTS).join(ambient.host_key()), ambient, missing)?;
+    let key = root.join(HOSTS).join(ambient.host_key());
+    // A host with a name of its own is found by a link.
+    let name = std::fs::read_link(&key).ok().filter(|name| name.components().count() == 1);
+    let own = open_checked(&name.map_or(key, |name| root.join(HOSTS).join(name)), ambient, missing)?;
     Ok(StateDir { network, ..own })
+}
+
+/// Returns the directory that hosts share, where the state is on a network file system.
+pub(super) fn shared_root(ambient: &Ambient, missing: Missing) -> Option<PathBuf> {
+    let mut roots = ambient.state_roots().into_iter().map(|root| open_checked(&root, ambient, missing));
+    let first = roots.find_map(Result::ok)?;
+    first.network.is_some().then_some(first.path)
 }
 
 fn open_checked(path: &Path, ambient: &Ambient, missing: Missing) -> Result<StateDir, Refused> {

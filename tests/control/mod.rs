@@ -13,6 +13,7 @@ mod hot_reload;
 mod race;
 mod raw;
 mod reload;
+mod shared_home;
 mod since;
 mod sockets;
 mod updates;

@@ -211,6 +211,7 @@ fn line(action: &Action) -> Option<String> {
         }
         Action::Log { level, text } => format!("{} {text}", level.tag()),
         Action::GroupAdded(name) => format!("group {name} added"),
+        Action::GroupChanged(name) => format!("group {name} changed"),
         Action::GroupRemoved(name) => format!("group {name} removed"),
         Action::Reply { reply, .. } => format!("reply {reply:?}"),
         Action::KeepEvent(event) => format!("keep event {}", event.serial),

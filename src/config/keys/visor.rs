@@ -237,7 +237,7 @@ static SOCKET: [VisorRow; 8] = [
 static DAEMON: [VisorRow; 9] = [
     built(key("apply", LIVE, "when changed files take effect: auto, live or manual")),
     key("state_dir", Reload::Daemon, "directory of logs, history and wishes"),
-    key("host_id", Reload::Daemon, "name of this host in a shared home"),
+    built(key("host_id", Reload::Daemon, "name of this host in a shared home, in visor.conf only")),
     key("profile", RESTART, "the profile in use"),
     bytes("log_budget", LIVE, "most bytes of logs"),
     key("notify", LIVE, "command that tells the user"),
