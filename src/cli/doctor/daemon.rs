@@ -159,7 +159,10 @@ pub(super) fn access(facts: &Facts) -> Option<Finding> {
     let mut found: Vec<Finding> =
         facts.config.servers.iter().filter_map(|server| opened(server, facts)).collect();
     found.sort_by_key(|finding| std::cmp::Reverse(finding.verdict));
-    let nobody = || Finding::ok("only you and root can ask visord");
+    let nobody = || match facts.config.delegates.as_slice() {
+        [] => Finding::ok("only you and root can ask visord"),
+        some => Finding::ok(format!("you and root can ask visord, and others what {} grants", some_of(some))),
+    };
     Some(found.into_iter().next().unwrap_or_else(nobody))
 }
 

@@ -92,6 +92,8 @@ pub struct Config {
     pub processes: usize,
     /// Servers that it opens.
     pub servers: Vec<Server>,
+    /// Sections that let others control programs.
+    pub delegates: Vec<String>,
     /// What speaks against trusting its files.
     pub doubts: Vec<ownership::Doubt>,
     /// Files with a password that others may read.
@@ -265,6 +267,7 @@ impl Config {
             warnings: told(false),
             processes: processes().count(),
             servers: loaded.settings.as_ref().map(servers).unwrap_or_default(),
+            delegates: loaded.settings.as_ref().map(delegates).unwrap_or_default(),
             doubts,
             readable_secrets: loaded.settings.as_ref().map(|s| secrets(s, host)).unwrap_or_default(),
             places: processes()
@@ -287,6 +290,10 @@ fn servers(settings: &Settings) -> Vec<Server> {
         place: format!("{}:{}", server.place.file.display(), server.place.line),
     };
     settings.servers.iter().map(of).collect()
+}
+
+fn delegates(settings: &Settings) -> Vec<String> {
+    settings.daemon.delegates.iter().map(|delegate| format!("[delegate:{}]", delegate.name)).collect()
 }
 
 /// Returns files that hold a server's password in plain and can be read by others.

@@ -134,6 +134,7 @@ const SERVERS: &[Case] = &[
         inet(f, "127.0.0.1", true);
         unix(f, 0o777, None, false);
     }),
+    ("access", "delegates", |f| f.config.delegates = vec!["[delegate:ops]".into()]),
     ("access", "a server that is closed", |f| {
         shown(f, |daemon| {
             daemon.servers = vec![v1::Server {
