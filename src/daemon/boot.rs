@@ -17,7 +17,6 @@ use super::servers::Servers;
 use super::share::Share;
 use super::shared_sockets::{self, SharedSockets};
 use super::sweep::Strays;
-use super::visitors::Visitors;
 use super::{auto_logs, image, outcome, pidfile};
 use crate::api::v1;
 use crate::config::{self, Loaded};
@@ -366,7 +365,6 @@ pub(super) fn assemble(link: Link, keeper: Pid, parts: Parts) -> Result<Box<Reac
     let waker = Arc::new(mio::Waker::new(poll.registry(), WAKER).map_err(|e| system("make a waker", e))?);
     let pool = Arc::new(parts.pool);
     let disk = start_disk(&pool, &waker).map_err(|e| system("start the disk worker", e))?;
-    let inlet = disk.inlet();
     let control_registry = poll.registry().try_clone().map_err(|e| system("share the event queue", e))?;
     let registry = poll.registry().try_clone().map_err(|e| system("share the event queue", e))?;
     let daemon = &parts.settings.daemon;
@@ -388,8 +386,8 @@ pub(super) fn assemble(link: Link, keeper: Pid, parts: Parts) -> Result<Box<Reac
         options: parts.options,
         store: None,
         listeners: Listeners::default(),
+        pump: Pump::new(registry, STREAMS, pool, disk.inlet()),
         disk,
-        pump: Pump::new(registry, STREAMS, pool, inlet),
         activity,
         lines,
         echo: parts.echo,
@@ -427,7 +425,6 @@ pub(super) fn assemble(link: Link, keeper: Pid, parts: Parts) -> Result<Box<Reac
         shared_sockets: SharedSockets::default(),
         servers: Servers::default(),
         share: Share::default(),
-        visitors: Visitors::default(),
         started: clock::wall(),
     });
     reactor.register().map_err(|e| system("listen to the keeper", e))?;

@@ -19,7 +19,6 @@ use super::shared_sockets::SharedSockets;
 use super::sockets::Sockets;
 use super::store::Store;
 use super::sweep::Strays;
-use super::visitors::Visitors;
 use crate::api::v1::{self, history::History};
 use crate::api::xmlrpc::{Fault, Value};
 use crate::config::Loaded;
@@ -221,9 +220,8 @@ pub(super) struct Reactor {
     pub(super) shared_sockets: SharedSockets,
     /// Further servers that the configuration names.
     pub(super) servers: Servers,
-    /// The control socket for others.
+    /// The control socket for others, and who they are.
     pub(super) share: Share,
-    pub(super) visitors: Visitors,
 }
 
 impl Reactor {

@@ -7,6 +7,7 @@
 use super::control::SHARE;
 use super::reactor::Reactor;
 use super::socket_watch::{SocketWatch, Wake};
+use super::visitors::Visitors;
 use crate::keeper::protocol::Request;
 use crate::model::{Level, Time};
 use crate::sys::ambient::{Ambient, Candidate, Origin};
@@ -47,6 +48,8 @@ pub(super) struct Share {
     due: Option<Time>,
     /// What the machine looks like from here.
     ambient: Option<Box<Ambient>>,
+    /// What those who use it are called.
+    pub(super) visitors: Visitors,
 }
 
 impl Share {
@@ -201,7 +204,7 @@ impl Reactor {
             );
         }
         self.unlisten_share();
-        std::mem::take(&mut self.share).close();
+        (self.share.watch, self.share.refused, self.share.due) = (None, None, None);
     }
 
     fn unlisten_share(&mut self) {

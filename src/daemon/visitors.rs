@@ -36,12 +36,12 @@ impl Visitors {
 impl Reactor {
     /// Writes a line to the activity log with the name of a user in it.
     pub(super) fn say_of(&mut self, uid: u32, level: Level, before: String, after: String) {
-        if let Some(name) = self.visitors.known.get(&uid) {
+        if let Some(name) = self.share.visitors.known.get(&uid) {
             let who = identity::in_words(name.as_deref(), uid);
             return self.log(level, &format!("{before}{who}{after}"));
         }
-        let is_first = !self.visitors.waiting.contains_key(&uid);
-        let lines = self.visitors.waiting.entry(uid).or_default();
+        let is_first = !self.share.visitors.waiting.contains_key(&uid);
+        let lines = self.share.visitors.waiting.entry(uid).or_default();
         if lines.len() >= LINES_MAX {
             let who = identity::in_words(None, uid);
             return self.log(level, &format!("{before}{who}{after}"));
@@ -54,11 +54,11 @@ impl Reactor {
 
     /// Takes in what a user is called, and writes the lines that waited for it.
     pub(super) fn learned(&mut self, uid: u32, name: Option<String>) {
-        if self.visitors.known.len() >= NAMES_MAX {
-            self.visitors.known.clear();
+        if self.share.visitors.known.len() >= NAMES_MAX {
+            self.share.visitors.known.clear();
         }
-        self.visitors.known.insert(uid, name);
-        for (level, before, after) in self.visitors.waiting.remove(&uid).unwrap_or_default() {
+        self.share.visitors.known.insert(uid, name);
+        for (level, before, after) in self.share.visitors.waiting.remove(&uid).unwrap_or_default() {
             self.say_of(uid, level, before, after);
         }
     }

@@ -204,6 +204,31 @@ fn a_change_of_the_grants_is_in_force_at_once() {
 }
 
 #[test]
+fn a_file_with_grants_that_changes_takes_effect_by_itself() {
+    if !visitors::are_there() {
+        return;
+    }
+    let account = Account::watched("delegates-hot");
+    account.file("web", &secretive("web", ""));
+    account.start();
+    let (bob, web) = (Visit::of(&account, BOB), account.running("web"));
+    let until = |code: i32| {
+        wait::until(LONG, &format!("exit code {code}"), || {
+            (bob.ctl(&["status", "web"]).0 == code).then_some(())
+        });
+    };
+    until(4);
+    account.file("grants", &format!("[delegate:bob]\nusers={BOB}\nprograms=web\n"));
+    until(0);
+    account.file("grants", &format!("[delegate:dave]\nusers={DAVE}\nprograms=web\n"));
+    until(1);
+    account.remove_file("grants");
+    until(4);
+    assert_eq!(account.pid("web"), web);
+    account.shutdown();
+}
+
+#[test]
 fn the_socket_outlives_the_reactor_and_comes_back_when_it_is_wiped() {
     let Some(account) = account("delegates-back", Who::Ordinary) else { return };
     let (bob, directory) = (Visit::of(&account, BOB), visitors::directory(&account));

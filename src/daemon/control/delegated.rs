@@ -43,7 +43,7 @@ impl Reactor {
     /// they would go on without being judged again.
     pub(in crate::daemon) fn apply_rights(&mut self) {
         let rights = Rights::new(&self.settings.daemon.delegates);
-        self.visitors.learn(&self.settings.daemon.delegates);
+        self.share.visitors.learn(&self.settings.daemon.delegates);
         for client in self.control.set_rights(rights) {
             self.control.close(client);
         }
