@@ -106,6 +106,9 @@ fn headline(process: &Process, circumstances: &Circumstances<'_>) -> String {
         State::Starting => format!("is starting (pid {})", process.pid),
         State::Stopping => format!("is being stopped (pid {})", process.pid),
         State::Backoff => format!("does not run yet: {}{}", failed(process), next_attempt(process)),
+        State::Stopped | State::Exited | State::Fatal if process.start_refused.starts_with(CONDITION) => {
+            "does not run: it is not meant to run here now".to_owned()
+        }
         State::Stopped | State::Exited | State::Fatal if !process.start_refused.is_empty() => {
             "does not run: it could not be started".to_owned()
         }
@@ -249,6 +252,9 @@ pub fn who_is(actor: &str, uid: u32) -> String {
 
 /// How long after a restart in milliseconds a program that runs is still asked about because of it.
 const RECENT_MS: u64 = 10 * 60 * 1000;
+
+/// How the words about a condition that does not hold begin: with its key.
+pub(super) const CONDITION: &str = "condition_";
 
 const RESTARTED: Words = words("restarted", "it was started again {x}", "");
 const REFUSED: Words =

@@ -28,6 +28,8 @@ pub(super) struct Draft<'a> {
     pub directory: &'a Path,
     /// Its variables besides those of the daemon.
     pub environment: &'a [(String, String)],
+    /// The only host on which it runs, where several read the file.
+    pub host: Option<&'a str>,
 }
 
 /// Returns the text of the file.
@@ -45,6 +47,11 @@ pub(super) fn text(draft: &Draft<'_>) -> Result<String, String> {
         words.join(" "),
         bare(directory).map_err(|why| format!("the directory {directory} cannot be written down: {why}"))?,
     );
+    if let Some(host) = draft.host {
+        text.push_str(&format!(
+            "; Other hosts read this file too: it runs on this one.\ncondition_host={host}\n"
+        ));
+    }
     if !draft.environment.is_empty() {
         let pairs: Vec<String> = draft.environment.iter().map(pair).collect::<Result<_, _>>()?;
         text.push_str(&format!("environment={}\n", pairs.join(",")));
@@ -167,7 +174,7 @@ mod tests {
     }
 
     fn draft<'a>(words: &'a [String], environment: &'a [(String, String)]) -> Draft<'a> {
-        Draft { name: "web", words, directory: Path::new("/"), environment }
+        Draft { name: "web", words, directory: Path::new("/"), environment, host: None }
     }
 
     fn owned(words: &[&str]) -> Vec<String> {
@@ -185,6 +192,12 @@ directory=/
 environment=PATH=\"/a:/b\"
 ";
         assert_eq!(text(&draft(&words, &environment)).as_deref(), Ok(expected));
+        let text =
+            text(&Draft { host: Some("login1"), ..draft(&words, &environment) }).expect("can be written");
+        assert!(
+            text.contains("\ndirectory=/\n; Other hosts")
+                && text.contains("\ncondition_host=login1\nenvironment=")
+        );
         assert!(is_ours(expected.as_bytes()) && !is_ours(b"[program:web]\n") && !is_ours(b""));
     }
 

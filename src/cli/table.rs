@@ -3,6 +3,7 @@
 //! Example: a name padded to 30 and three more, a state padded to 10, a description. On a terminal states have
 //! colours, and what supervisorctl has no words for is added.
 
+use super::explain;
 use super::output::{Colour, Screen};
 use crate::api::v1::Process;
 use crate::model::State;
@@ -29,6 +30,9 @@ pub(super) fn lines(processes: &[Process], screen: &Screen) -> String {
         text.push_str(&screen.line(&process.description));
         if process.disabled_since_unix.is_some() {
             text.push_str(if process.description.is_empty() { "disabled" } else { ", disabled" });
+        }
+        if process.start_refused.starts_with(explain::CONDITION) {
+            text.push_str(&format!(", {}", screen.line(&process.start_refused)));
         }
         if screen.data_on_terminal {
             text.push_str(&remarks(process));

@@ -280,6 +280,8 @@ pub enum SpawnError {
     },
     /// Its environment cannot be put together; says why.
     Environment(String),
+    /// A condition of the configuration does not hold here and now; holds which and why.
+    Condition(String),
     /// The configuration has a key that we must obey and cannot: nobody runs unprotected by surprise.
     Refused(String),
 }
@@ -303,8 +305,17 @@ impl SpawnError {
                 | SpawnError::IsDirectory(_)
                 | SpawnError::NotExecutable(_)
                 | SpawnError::NoPermission(_)
+                | SpawnError::Condition(_)
                 | SpawnError::Environment(_)
         )
+    }
+}
+
+impl SpawnError {
+    /// Whether nothing failed: it is not meant to run here and now.
+    #[must_use]
+    pub fn is_condition(&self) -> bool {
+        matches!(self, SpawnError::Condition(_))
     }
 }
 
@@ -326,7 +337,9 @@ impl fmt::Display for SpawnError {
                 write!(f, "Too many processes in process table to spawn '{name}'")
             }
             SpawnError::Fork { name, errno } => write!(f, "unknown error during fork for '{name}': {errno}"),
-            SpawnError::Environment(why) | SpawnError::Refused(why) => f.write_str(why),
+            SpawnError::Condition(why) | SpawnError::Environment(why) | SpawnError::Refused(why) => {
+                f.write_str(why)
+            }
         }
     }
 }

@@ -42,6 +42,10 @@ pub(super) fn refused(name: &str, why: &str) -> Line {
     (Level::Error, format!("gave up: {name} entered FATAL state, it must not be started: {why}"))
 }
 
+pub(super) fn not_here(name: &str, why: &str) -> Line {
+    (Level::Info, format!("not started: {name} ({why})"))
+}
+
 pub(super) fn spawn_error(text: &str) -> Line {
     (Level::Info, format!("spawnerr: {text}"))
 }

@@ -92,6 +92,9 @@ impl Core {
         let Some(process) = self.table.get(&id) else { return };
         match (*process.state(), result) {
             (ProcState::Starting { run, stage: Stage::Preparing }, Ok(())) => self.ask_for_child(id, run),
+            (ProcState::Starting { stage: Stage::Preparing, .. }, Err(error)) if error.is_condition() => {
+                self.not_here(id, &error);
+            }
             (ProcState::Starting { stage: Stage::Preparing, .. }, Err(error)) => {
                 self.start_failed(id, &error)
             }
@@ -112,6 +115,20 @@ impl Core {
             }
             _ => {}
         }
+    }
+
+    /// Leaves a process alone whose conditions do not hold: nothing failed, and nothing is tried again.
+    fn not_here(&mut self, id: ProcessId, error: &SpawnError) {
+        self.note_refusal(id, error);
+        if let Some(process) = self.table.get_mut(&id) {
+            process.attempt = 0;
+            process.desired = Desired::Down;
+        }
+        self.answer_refused(id, error);
+        let text = error.to_string();
+        self.set_state(id, ProcState::Stopped, Actor::Policy, &text);
+        let line = lines::not_here(self.name(id), &text);
+        self.log(line);
     }
 
     fn note_refusal(&mut self, id: ProcessId, error: &SpawnError) {

@@ -3,6 +3,7 @@
 //! Runs in the disk worker, because a look-up may hang as any file access may. Decides nothing: what is wrong
 //! is told as a [`SpawnError`] in supervisord's words (supervisor 4.3 `process.get_execv_args`).
 
+use super::conditions;
 use super::environ::{self, Layers, OfFile};
 use super::image::Environment;
 use super::login_env;
@@ -48,8 +49,9 @@ impl Lookup {
         let words = split(command)
             .map_err(|why| SpawnError::CannotParse { command: str_repr(command), why: why.into() })?;
         let Some(name) = words.first() else { return Err(SpawnError::Empty) };
+        conditions::judge_place(&self.spec)?;
         let of_files = environ::read_files(&self.spec.env_file)?;
-        let path = self.find(name, self.search_path(&of_files)?)?;
+        let path = self.find(name, self.judged_search_path(&of_files)?)?;
         let argv: Option<Vec<CString>> = words.iter().map(|word| CString::new(word.as_str()).ok()).collect();
         let path = CString::new(path.as_os_str().as_bytes()).ok();
         path.zip(argv)
@@ -57,10 +59,11 @@ impl Lookup {
             .ok_or_else(|| SpawnError::NotFound(name.clone()))
     }
 
-    /// Returns PATH as the program will have it.
-    fn search_path(&self, of_files: &[OfFile]) -> Result<Option<OsString>, SpawnError> {
+    /// Judges the conditions on the environment, and returns PATH as the program will have it.
+    fn judged_search_path(&self, of_files: &[OfFile]) -> Result<Option<OsString>, SpawnError> {
         let login = self.login.as_deref().map(login_of).transpose()?;
         let layers = Layers { spec: &self.spec, own: &self.own, login, server_url: None, files: of_files };
+        conditions::judge_environment(&layers)?;
         Ok(layers.value("PATH"))
     }
 

@@ -9,6 +9,7 @@ mod auto_logs;
 mod binding;
 mod boot;
 mod command;
+mod conditions;
 mod config_sources;
 mod config_watch;
 mod control;

@@ -341,6 +341,24 @@ pub struct ProcessSpec {
     /// Whose end its own end is.
     #[serde(default)]
     pub essential: Option<Essential>,
+    /// Hosts on which it runs, as patterns; `!` in front says where it does not.
+    #[serde(default)]
+    pub condition_host: Vec<String>,
+    /// Systems on which it runs.
+    #[serde(default)]
+    pub condition_os: Vec<String>,
+    /// Processors on which it runs.
+    #[serde(default)]
+    pub condition_arch: Vec<String>,
+    /// Paths that must exist, or not with `!` in front.
+    #[serde(default)]
+    pub condition_path: Vec<String>,
+    /// Variables that must be set, with `=PATTERN` to something, or not with `!` in front.
+    #[serde(default)]
+    pub condition_env: Vec<String>,
+    /// A line for a shell that must end well.
+    #[serde(default)]
+    pub condition_command: Option<String>,
     /// Restart it when settings change that it only gets by a restart; else they wait for its next start.
     #[serde(default = "yes")]
     pub restart_on_change: bool,
@@ -390,6 +408,12 @@ impl ProcessSpec {
             stderr: StreamSpec::default(),
             socket: None,
             essential: None,
+            condition_host: Vec::new(),
+            condition_os: Vec::new(),
+            condition_arch: Vec::new(),
+            condition_path: Vec::new(),
+            condition_env: Vec::new(),
+            condition_command: None,
             restart_on_change: true,
             unbuilt: Vec::new(),
             refused: None,

@@ -13,6 +13,7 @@ pub mod host;
 pub mod hosts;
 pub mod identity;
 pub mod journal;
+pub mod judge;
 pub mod listen;
 pub mod locald;
 pub mod lock;

@@ -161,3 +161,66 @@ fn a_mark_that_cannot_be_kept_is_refused_and_not_in_force() {
     assert!(!account.ok(&["status"]).contains("disabled"));
     account.shutdown();
 }
+
+#[test]
+fn a_program_whose_condition_does_not_hold_is_not_started_and_says_why() {
+    let account = Account::new("condition");
+    let mark = account.sandbox.path("mark").display().to_string();
+    account.program(
+        "here",
+        "command=sleep 1000\ncondition_host=*\ncondition_os=linux,macos\ncondition_env=!NO_SUCH",
+    );
+    account.program("elsewhere", "command=sleep 1000\ncondition_host=no-such-host");
+    account.program("marked", &format!("command=sleep 1000\ncondition_path={mark}"));
+    account.program("asked", &format!("command=sleep 1000\ncondition_command=test -e {mark}"));
+    account.start();
+    account.running("here");
+    let expect = |name: &str, words: &str| {
+        let shown = wait::until(LONG, &format!("{name} to be left alone"), || {
+            Some(account.ok(&["status", name])).filter(|shown| shown.contains("condition_"))
+        });
+        assert!(shown.contains("STOPPED   Not started, ") && shown.contains(words), "{shown}");
+        let (code, out, err) = account.told(&["start", name]);
+        assert_eq!((code, out.as_str()), (7, ""), "{err}");
+        assert!(err.contains(words), "{err}");
+        let (_, out, _) = account.told(&["why", name]);
+        assert!(out.contains("it is not meant to run here now") && out.contains(words), "{out}");
+    };
+    expect("elsewhere", "condition_host=no-such-host does not hold: this host is ");
+    expect("marked", &format!("condition_path={mark} does not hold: it is not there"));
+    expect("asked", &format!("condition_command=test -e {mark} does not hold: it ended with exit status 1"));
+    // It is told after the death of a reactor too, and judged anew at the next start.
+    proc::signal(account.reactor(), nix::sys::signal::Signal::SIGKILL);
+    account.wait_log("the reactor died and was replaced");
+    account.ok(&["status", "elsewhere"]);
+    fs::write(&mark, "").expect("our own file");
+    account.ok(&["start", "marked", "asked"]);
+    fs::remove_file(&mark).expect("our own file");
+    let (code, _, err) = account.told(&["restart", "marked"]);
+    assert!(code == 7 && err.contains("it is not there"), "{err}");
+    account.program("elsewhere", "command=sleep 1000\ncondition_host=!no-such-host");
+    account.ok(&["update"]);
+    account.running("elsewhere");
+    account.shutdown();
+}
+
+#[test]
+fn on_a_network_home_a_new_program_is_for_this_host() {
+    let account = Account::new("network-home");
+    let home = account.sandbox.path(".config").display().to_string();
+    let mut command = account.client(&["new", "web", "--no-start", "--", "sleep", "1000"]);
+    let output = super::account::run({
+        command.env("VISOR_TEST_NETWORK", &home);
+        command
+    });
+    let out = String::from_utf8_lossy(&output.stdout).into_owned();
+    let node = nix::sys::utsname::uname().expect("a name").nodename().to_string_lossy().into_owned();
+    let told =
+        format!("it runs on {node} only: the home is on a network file system (condition_host={node})");
+    assert!(output.status.success() && out.contains(&told), "{out}");
+    let text = account.sandbox.read(&format!("{CONF_D}/web.conf"));
+    assert!(text.contains(&format!("\ncondition_host={node}\n")), "{text}");
+    account.start();
+    account.running("web");
+    account.shutdown();
+}

@@ -177,6 +177,9 @@ pub struct Row<'a> {
     /// Since when it is disabled, if it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disabled_since_unix: Option<u64>,
+    /// Why it was not started, if so.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub start_refused: &'a str,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]

@@ -50,6 +50,7 @@ fn a_row_is_part_of_a_process() {
         left_overs: 3,
         retry_in_ms: None,
         disabled_since_unix: None,
+        start_refused: "",
     };
     let text = serde_json::to_string(&row).unwrap_or_default();
     let expected =

@@ -14,6 +14,7 @@ use crate::config::group_place;
 use crate::sys::ambient::Ambient;
 use crate::sys::host::RealHost;
 use crate::sys::login;
+use crate::sys::statfs::{self, Locality};
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -66,8 +67,13 @@ pub fn run(args: &Args, session: &Session) -> Outcome {
         return Err(Problem::usage("error: new is for your own daemon: leave -c and --socket out"));
     }
     let ambient = Ambient::real();
-    let file = write_file(args, &ambient)?;
+    let Written { file, host } = write_file(args, &ambient)?;
     session.screen.data(&format!("wrote {} (change it: visorctl edit {})", short(&file), args.name));
+    if let Some(host) = host {
+        let text =
+            format!("it runs on {host} only: the home is on a network file system (condition_host={host})");
+        session.screen.data(&text);
+    }
     if args.no_start {
         return Ok(exit::OK);
     }
@@ -83,17 +89,25 @@ pub fn run(args: &Args, session: &Session) -> Outcome {
     Ok(code)
 }
 
-fn write_file(args: &Args, ambient: &Ambient) -> Result<PathBuf, Problem> {
+fn write_file(args: &Args, ambient: &Ambient) -> Result<Written, Problem> {
     let usage = |text: String| Problem::usage(format!("error: {text}"));
     program_file::check_name(&args.name).map_err(usage)?;
     let directory = directory(args).map_err(usage)?;
     let caller = std::env::var("PATH").unwrap_or_else(|_| login::PATH.to_owned());
     let words = words(args, &directory, &caller).map_err(usage)?;
     let environment = environment(args, ambient, &caller).map_err(usage)?;
-    let draft = Draft { name: &args.name, words: &words, directory: &directory, environment: &environment };
-    let text = program_file::text(&draft).map_err(usage)?;
     let root = ambient.config_root();
-    let folder = root.ok_or_else(|| usage("there is no home directory: set HOME".to_owned()))?.join("conf.d");
+    let root = root.ok_or_else(|| usage("there is no home directory: set HOME".to_owned()))?;
+    let host = only_host(&root, ambient);
+    let draft = Draft {
+        name: &args.name,
+        words: &words,
+        directory: &directory,
+        environment: &environment,
+        host: host.as_deref(),
+    };
+    let text = program_file::text(&draft).map_err(usage)?;
+    let folder = root.join("conf.d");
     let file = folder.join(format!("{}.conf", args.name));
     refuse_taken(&args.name, &file, ambient)?;
     create(&folder, &file, &text).map_err(|error| match error.kind() {
@@ -103,7 +117,25 @@ fn write_file(args: &Args, ambient: &Ambient) -> Result<PathBuf, Problem> {
         ),
         _ => Problem::new(exit::REFUSED, format!("error: cannot write {}: {error}", file.display())),
     })?;
-    Ok(file)
+    Ok(Written { file, host })
+}
+
+/// The file that was written, and the only host on which its program runs.
+struct Written {
+    file: PathBuf,
+    host: Option<String>,
+}
+
+/// Returns this host's name where other hosts may read the configuration too.
+fn only_host(root: &Path, ambient: &Ambient) -> Option<String> {
+    let there = root.ancestors().find(|path| path.is_dir())?;
+    let is_network = ambient.is_taken_for_network(root)
+        || std::fs::File::open(there)
+            .and_then(|directory| statfs::locality(&directory))
+            .is_ok_and(|found| matches!(found, Locality::Network(_)));
+    let fits = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
+    let name = ambient.node_name.as_str();
+    (is_network && !name.is_empty() && name.chars().all(fits)).then(|| name.to_owned())
 }
 
 /// Refuses a name that another file defines: supervisord's rules would make one program of both.

@@ -7,7 +7,16 @@ use crate::api::v1::{FailedStage, Process};
 
 /// Spawn errors by how they begin and end (supervisor 4.3's texts, as the core makes them); `{x}` is what stands in
 /// quotes.
-const SPAWN_ERRORS: [(&str, &str, Words); 17] = [
+const SPAWN_ERRORS: [(&str, &str, Words); 18] = [
+    (
+        super::CONDITION,
+        "",
+        words(
+            "condition",
+            "{x}",
+            "visorctl start {name} when it holds, or change it in {where}, then: visorctl update",
+        ),
+    ),
     (
         "can't find command '/",
         "",

@@ -85,6 +85,10 @@ fn variable_names(text: &str) -> Converted<Vec<String>> {
     list(text).map(name).collect()
 }
 
+fn words(text: &str) -> Vec<String> {
+    list(text).map(str::to_owned).collect()
+}
+
 /// Splits at commas and line ends.
 fn list(text: &str) -> impl Iterator<Item = &str> {
     text.split([',', '\n']).map(str::trim).filter(|word| !word.is_empty())
@@ -94,7 +98,7 @@ const LIVE: Reload = Reload::Live;
 const RESTART: Reload = Reload::Restart;
 
 /// The keys of a program.
-pub static ROWS: [Row<ProgramDraft>; 39] = [
+pub static ROWS: [Row<ProgramDraft>; 45] = [
     row("command", Scope::Instance, RESTART, "program and arguments, required", |d, v| {
         d.has_command = true;
         d.process.command = v.text.to_owned();
@@ -252,6 +256,54 @@ pub static ROWS: [Row<ProgramDraft>; 39] = [
             "group" => Some(Essential::Group),
             _ => return Err(format!("{} is neither daemon nor group", quoted(v.text))),
         };
+        Ok(())
+    }),
+    own_row(
+        "condition_host",
+        Scope::Section,
+        RESTART,
+        "hosts on which it runs, !HOST where it does not",
+        |d, v| {
+            d.process.condition_host = words(v.text);
+            Ok(())
+        },
+    ),
+    own_row("condition_os", Scope::Section, RESTART, "systems on which it runs: linux, macos", |d, v| {
+        d.process.condition_os = words(v.text);
+        Ok(())
+    }),
+    own_row(
+        "condition_arch",
+        Scope::Section,
+        RESTART,
+        "processors on which it runs: x86_64, aarch64",
+        |d, v| {
+            d.process.condition_arch = words(v.text);
+            Ok(())
+        },
+    ),
+    own_row(
+        "condition_path",
+        Scope::Section,
+        RESTART,
+        "paths that must exist, !PATH that must not",
+        |d, v| {
+            d.process.condition_path = words(v.text);
+            Ok(())
+        },
+    ),
+    own_row(
+        "condition_env",
+        Scope::Section,
+        RESTART,
+        "variables that must be set: NAME, NAME=VALUE, !NAME",
+        |d, v| {
+            d.process.condition_env = words(v.text);
+            Ok(())
+        },
+    ),
+    own_row("condition_command", Scope::Section, RESTART, "line for a shell that must end well", |d, v| {
+        d.process.condition_command = (!v.text.trim().is_empty()).then(|| v.text.to_owned());
         Ok(())
     }),
     own_row(

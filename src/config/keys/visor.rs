@@ -80,7 +80,7 @@ const fn built(row: VisorRow) -> VisorRow {
 const NO: &[&str] = &["no", "false", "off", "0"];
 
 /// The keys of a program and of `[program-default]`.
-static PROGRAM: [VisorRow; 119] = [
+static PROGRAM: [VisorRow; 113] = [
     // Identity.
     key("description", LIVE, "what the program is, for people"),
     key("alias", LIVE, "further names of the program"),
@@ -210,12 +210,6 @@ static PROGRAM: [VisorRow; 119] = [
     key("log_filter", LIVE, "lines that are logged"),
     key("log_rotate_schedule", LIVE, "when log files are rotated"),
     // Conditions.
-    needed("condition_host", "hosts on which it runs", &["", "*", "any"]),
-    needed("condition_os", "systems on which it runs", &["", "*", "any"]),
-    needed("condition_arch", "processors on which it runs", &["", "*", "any"]),
-    needed("condition_path", "paths that must exist", &[""]),
-    needed("condition_env", "variables that must be set", &[""]),
-    needed("condition_command", "command that must succeed", &[""]),
     needed("singleton", "one host of those that share the home", NO),
     // Instances.
     key("numprocs_auto", RESTART, "as many processes as processors"),
@@ -270,10 +264,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sandbox_condition_singleton_and_type_keys_are_needed() {
-        for name in
-            ["no_new_privileges", "private_tmp", "condition_host", "singleton", "type", "no_access_paths"]
-        {
+    fn sandbox_singleton_and_type_keys_are_needed() {
+        for name in ["no_new_privileges", "private_tmp", "singleton", "type", "no_access_paths"] {
             let row = find(SectionKind::Program, name).expect(name);
             assert_eq!(row.key.built, Built::NotYetAndNeeded, "{name}");
             assert!(row.matters("oneshot"), "{name}");

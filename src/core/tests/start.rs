@@ -182,3 +182,16 @@ fn a_stale_answer_is_dropped() {
     assert_eq!(bench.actions, []);
     assert_eq!(bench.core.snapshot(), before);
 }
+
+#[test]
+fn a_condition_that_does_not_hold_leaves_it_down_and_nothing_is_tried_again() {
+    let mut bench = Bench::one(|_| {});
+    let why = "condition_os=macos does not hold: this is linux";
+    bench.give(Input::Prepared { run: bench.run(WEB), result: Err(SpawnError::Condition(why.to_owned())) });
+    assert_eq!(bench.changes(), [(State::Starting, State::Stopped)]);
+    assert_eq!(bench.lines(), [format!("not started: web ({why})")]);
+    assert_eq!(bench.core.next_deadline(), None);
+    let view = bench.core.view(WEB).expect("web");
+    assert_eq!((view.desired, view.attempt, view.start_refused.as_str()), (Desired::Down, 0, why));
+    assert_eq!(view.cause, why, "it is stored with the state");
+}

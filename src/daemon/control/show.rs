@@ -77,6 +77,7 @@ impl Reactor {
                 left_overs: view.left,
                 retry_in_ms: view.retry_at.map(|at| at.since(now).as_millis() as u64),
                 disabled_since_unix: self.marks.since(&view.group, &view.name),
+                start_refused: refusal(view),
             });
         }
         let daemon = self.daemon_view();
@@ -111,7 +112,7 @@ impl Reactor {
             exit: view.exit.map(exit_of),
             previous_exit: view.previous.map(exit_of),
             restarts: view.restarts,
-            start_refused: view.start_refused.clone(),
+            start_refused: refusal(&view).to_owned(),
             expected: self.expected(&view),
             attempts: view.attempt,
             retry_in_ms: view.retry_at.map(|at| at.since(now).as_millis() as u64),
@@ -229,6 +230,15 @@ pub(super) fn facts(view: &ProcessView, now: WallTime) -> Facts<'_> {
         spawn_error: &view.spawnerr,
     }
 }
+
+/// Returns why a process was not started. Of a condition its record tells after the death of a reactor, too.
+fn refusal(view: &ProcessView) -> &str {
+    let is_condition = view.state == State::Stopped && view.cause.starts_with(CONDITION);
+    if view.start_refused.is_empty() && is_condition { &view.cause } else { &view.start_refused }
+}
+
+/// How the words about a condition that does not hold begin: with its key.
+const CONDITION: &str = "condition_";
 
 fn exit_of(status: ExitStatus) -> v1::Exit {
     v1::Exit { text: status.to_string(), code: status.code() }
