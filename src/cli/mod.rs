@@ -32,6 +32,7 @@ mod survival;
 mod table;
 mod trash;
 mod waiting;
+mod watch;
 mod whereabouts;
 
 pub use args::main;

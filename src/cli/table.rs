@@ -59,8 +59,21 @@ fn colour(process: &Process) -> Option<Colour> {
 
 fn remarks(process: &Process) -> String {
     let mut remarks = String::new();
-    if let (State::Backoff, Some(wait)) = (process.state, process.retry_in_ms) {
-        remarks.push_str(&format!(", next attempt in {} s", wait.div_ceil(1000)));
+    let seconds = process.retry_in_ms.map(|wait| format!(" in {} s", wait.div_ceil(1000)));
+    match (process.waiting.as_str(), seconds.unwrap_or_default()) {
+        ("descriptors", seconds) => {
+            remarks.push_str(&format!(", waits for free descriptors, tried{seconds}"))
+        }
+        ("processes", seconds) => remarks.push_str(&format!(", waits for the process limit, tried{seconds}")),
+        ("restart", seconds) => remarks.push_str(&format!(", starts again{seconds}")),
+        ("turn", _) => remarks.push_str(", waits for its turn"),
+        (_, seconds) if process.state == State::Backoff && !seconds.is_empty() => {
+            remarks.push_str(&format!(", next attempt{seconds}"));
+        }
+        _ => {}
+    }
+    if process.flapping {
+        remarks.push_str(", flapping");
     }
     match process.left_overs {
         0 => {}
@@ -134,6 +147,24 @@ mod tests {
         assert!(lines(&[disabled], &FILE).ends_with("STOPPED   Not started, disabled\n"));
         let disabled = Process { disabled_since_unix: Some(1), ..process("a", State::Starting, "") };
         assert!(lines(&[disabled], &FILE).ends_with("STARTING  disabled\n"));
+    }
+
+    #[test]
+    fn what_a_program_waits_for_and_that_it_flaps_is_remarked() {
+        let mut process = process("a", State::Backoff, "");
+        process.retry_in_ms = Some(1500);
+        for (waiting, expected) in [
+            ("attempt", ", next attempt in 2 s"),
+            ("descriptors", ", waits for free descriptors, tried in 2 s"),
+            ("processes", ", waits for the process limit, tried in 2 s"),
+            ("restart", ", starts again in 2 s"),
+            ("turn", ", waits for its turn"),
+        ] {
+            process.waiting = waiting.into();
+            assert_eq!(remarks(&process), expected);
+        }
+        (process.waiting, process.state, process.flapping) = (String::new(), State::Running, true);
+        assert_eq!(remarks(&process), ", flapping");
     }
 
     #[test]

@@ -113,8 +113,20 @@ impl Connection {
     ///
     /// # Errors
     /// See [`Failure`].
-    pub fn stream(mut self, target: &str, body: &impl Serialize) -> Result<Stream, Failure> {
-        self.send("POST", target, Some(&v1::body(body)))?;
+    pub fn stream(self, target: &str, body: &impl Serialize) -> Result<Stream, Failure> {
+        self.begin_stream("POST", target, Some(&v1::body(body)))
+    }
+
+    /// Asks for something to look at that comes bit by bit, as events.
+    ///
+    /// # Errors
+    /// See [`Failure`].
+    pub fn listen(self, target: &str) -> Result<Stream, Failure> {
+        self.begin_stream("GET", target, None)
+    }
+
+    fn begin_stream(mut self, method: &str, target: &str, body: Option<&[u8]>) -> Result<Stream, Failure> {
+        self.send(method, target, body)?;
         let mut parser = ResponseParser::new(false);
         let (mut wait, since) = (Wait::default(), Instant::now());
         while parser.head().is_none() {

@@ -1,6 +1,7 @@
 //! From a fresh reactor to the loop: options, configuration, rights, limits, logs, and the first words.
 
 use super::control::{Calls, Control, Jobs, SUPERVISOR_VERSION, Subscribers};
+use super::flapping::Flapping;
 use super::history::Journal;
 use super::hot_reload::{FIRST_READ_AFTER, HotReload};
 use super::image::{Common, Environment};
@@ -392,6 +393,7 @@ pub(super) fn assemble(link: Link, keeper: Pid, parts: Parts) -> Result<Box<Reac
         lines,
         echo: parts.echo,
         journal: Journal::default(),
+        flapping: Flapping::default(),
         runs: Runs::default(),
         inputs: VecDeque::new(),
         heard_at: clock::now(),

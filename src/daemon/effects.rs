@@ -7,12 +7,12 @@ use super::runs::{CHANNELS, Channel};
 use super::shared_sockets::key_of;
 use super::sweep::{Orphan, Sweeper, Target};
 use crate::api::names;
-use crate::core::{Action, Finish, Input, Scope, SpawnError, Transition};
+use crate::core::{Action, Actor, Finish, Input, Scope, SpawnError, Transition};
 use crate::keeper::protocol::{Request, Streams, Whom};
 use crate::logs::sink::StreamId;
 use crate::logs::sink::{SinkId, SinkSpec};
 use crate::model::spec::{LogTarget, ProcessSpec, StreamSpec};
-use crate::model::{Level, ProcessId, RunId, Signal};
+use crate::model::{Level, ProcessId, RunId, Signal, State};
 use crate::sys::{clock, tree};
 use std::io;
 use std::sync::Arc;
@@ -240,6 +240,7 @@ impl Reactor {
     }
 
     fn publish(&mut self, transition: &Transition) {
+        self.note_restart(transition);
         self.tell_transition(transition);
         self.check_watches(transition.process, transition.to);
         if !self.activity.wants(Level::Trace) {
@@ -249,6 +250,18 @@ impl Reactor {
         let name = names::join(&transition.group, &transition.name);
         let text = format!("{name}: {from} -> {to} ({})", transition.cause);
         self.log(Level::Trace, &text);
+    }
+
+    /// Counts restarts that nobody asked for; whoever starts or stops a program begins to count anew.
+    fn note_restart(&mut self, transition: &Transition) {
+        let Transition { process, from, to, actor, .. } = transition;
+        match to {
+            State::Starting if *actor == Actor::Policy && *from != State::Stopped => {
+                self.flapping.restarted(*process, clock::now());
+            }
+            State::Starting | State::Stopped | State::Stopping => self.flapping.forget(*process),
+            _ => {}
+        }
     }
 
     /// Rewrites the slot of a process. A failure is told once and ends nothing: it matters only if the

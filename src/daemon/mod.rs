@@ -16,6 +16,7 @@ mod control;
 mod effects;
 mod environ;
 mod event_store;
+mod flapping;
 mod history;
 mod hot_reload;
 mod image;

@@ -5,6 +5,7 @@
 
 use super::config_watch::{Looked, Reading};
 use super::control::{CallId, Calls, ClientId, Control, Jobs, Part, Subscribers, Update, Verb};
+use super::flapping::Flapping;
 use super::history::Journal;
 use super::hot_reload::HotReload;
 use super::image::{Common, Environment};
@@ -160,6 +161,7 @@ pub(super) struct Reactor {
     pub(super) echo: bool,
     /// What happened, for `visorctl history`.
     pub(super) journal: Journal,
+    pub(super) flapping: Flapping,
     pub(super) runs: Runs,
     /// What happened since the core was last told.
     pub(super) inputs: VecDeque<Input>,

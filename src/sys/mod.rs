@@ -34,6 +34,7 @@ pub mod spawn;
 pub mod state_dir;
 pub mod statfs;
 pub mod tcp;
+pub mod terminal;
 pub mod tree;
 pub mod watch;
 

@@ -192,7 +192,17 @@ fn row(process: &Process, view: Option<&str>) -> Value {
     if view != Some("short") {
         return full;
     }
-    let kept = ["namespec", "state", "description", "wanted", "expected", "left_overs", "retry_in_ms"];
+    let kept = [
+        "namespec",
+        "state",
+        "description",
+        "wanted",
+        "expected",
+        "left_overs",
+        "retry_in_ms",
+        "waiting",
+        "flapping",
+    ];
     Value::Object(kept.iter().map(|key| ((*key).to_owned(), full[*key].clone())).collect())
 }
 

@@ -20,6 +20,7 @@ mod updates;
 mod verbs;
 mod visitors;
 mod waiters;
+mod watching;
 mod way_back;
 
 #[test]

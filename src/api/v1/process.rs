@@ -83,6 +83,11 @@ pub struct Process {
     pub attempts: u32,
     /// When it is started again by itself, if so.
     pub retry_in_ms: Option<u64>,
+    /// What it waits for: nothing, the next `attempt` of a start that failed, the `restart` after an end, its `turn`
+    /// among many that start, free `descriptors` or free `processes`.
+    pub waiting: String,
+    /// Whether it was started again by itself many times in the last minute.
+    pub flapping: bool,
     /// How many processes its last run left behind.
     pub left_overs: u32,
     /// Whether it is meant to be up.
@@ -134,6 +139,8 @@ impl Default for Process {
             previous_exit: None,
             attempts: 0,
             retry_in_ms: None,
+            waiting: String::new(),
+            flapping: false,
             left_overs: 0,
             wanted: false,
             cause: String::new(),
@@ -180,6 +187,12 @@ pub struct Row<'a> {
     /// Why it was not started, if so.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub start_refused: &'a str,
+    /// What it waits for.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub waiting: &'a str,
+    /// Whether it was started again by itself many times in the last minute.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub flapping: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
@@ -220,6 +233,8 @@ pub struct Config {
     pub waits_for_update: bool,
     /// Changes that were not put in force by themselves, because programs would stop; with the reason, a line each.
     pub waits_for_apply: Vec<String>,
+    /// The processes whose change, coming or going waits for an update.
+    pub pending: Vec<String>,
 }
 
 /// A server that the configuration names.

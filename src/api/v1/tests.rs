@@ -17,7 +17,7 @@ fn a_process_has_the_documented_fields() {
         "description": "pid 1, uptime 0:00:02", "started_unix": 1.5, "stopped_unix": 0.0, "uptime_ms": 2000,
         "exit": {"text": "exit status 1", "code": 1}, "expected": false, "spawn_error": "", "attempts": 0,
         "start_refused": "", "restarts": 2, "previous_exit": {"text": "exit status 7", "code": 7},
-        "retry_in_ms": null, "left_overs": 0, "wanted": true, "cause": "words", "actor": "client:0",
+        "retry_in_ms": null, "waiting": "", "flapping": false, "left_overs": 0, "wanted": true, "cause": "words", "actor": "client:0",
         "autostart": true, "disabled_since_unix": null, "stdout_log": "/x", "stderr_log": null, "command": "x y", "directory": null,
         "config_file": "/c", "config_line": 3, "refused": null,
         "failed_stage": {"stage": "execute its command", "errno": "ENOENT", "text": "No such file or directory"},
@@ -32,7 +32,7 @@ fn the_daemon_has_the_documented_fields() {
         "started_unix": 1.0, "sockets": ["/s"], "lock": "/l", "log": "/v.log",
         "servers": [{"section": "inet_http_server", "address": "*:9001", "open": false, "text": "why"}],
         "config": {"file": "/c", "files": 2, "state": "bad", "since_unix": 0.0, "problems": ["/c:1: error: x"],
-                   "waits_for_restart": ["umask"], "waits_for_update": true,
+                   "waits_for_restart": ["umask"], "waits_for_update": true, "pending": [],
                    "waits_for_apply": ["web: why"]},
     });
     let reply = json!({"daemon": daemon, "processes": [], "missing": ["x"]});
@@ -51,6 +51,8 @@ fn a_row_is_part_of_a_process() {
         retry_in_ms: None,
         disabled_since_unix: None,
         start_refused: "",
+        waiting: "",
+        flapping: false,
     };
     let text = serde_json::to_string(&row).unwrap_or_default();
     let expected =

@@ -3,10 +3,13 @@
 use crate::api::describe;
 use crate::api::http::uri;
 use crate::api::v1::{self, ConfigState, StatusReply};
-use crate::cli::{Outcome, Problem, Session, exit, report, table};
+use crate::cli::{Outcome, Problem, Session, exit, report, table, watch};
 use crate::client::Connection;
 use crate::client::http::parse;
 use jiff::tz::TimeZone;
+
+/// Most programs that the line about a waiting change names.
+const PENDING_NAMED_MAX: usize = 5;
 
 /// Show the state of programs
 #[derive(Debug, Default, clap::Args)]
@@ -16,6 +19,9 @@ pub struct Args {
     /// Show everything that is known, as JSON
     #[arg(long)]
     json: bool,
+    /// Go on with what changes, until Ctrl-C or the end of visord
+    #[arg(short, long)]
+    watch: bool,
 }
 
 /// Shows the list.
@@ -23,6 +29,9 @@ pub struct Args {
 /// # Errors
 /// When there is no daemon.
 pub fn run(args: &Args, session: &Session) -> Outcome {
+    if args.watch {
+        return watch::run(&args.names, args.json, session);
+    }
     let mut connection = session.connect()?;
     let reply = connection.fetch(&target(&args.names, args.json))?;
     let status: StatusReply = parse(&reply)?;
@@ -121,7 +130,8 @@ fn tell_config(session: &Session, config: &v1::Config) {
                 session.screen.message(&format!("a change waits for visorctl apply: {line}"));
             });
             if waiting.is_empty() && (config.waits_for_update || config.waits_for_restart.is_empty()) {
-                let text = format!("a change of the configuration waits for visorctl update{problems}");
+                let who = pending(&config.pending);
+                let text = format!("a change of the configuration{who} waits for visorctl update{problems}");
                 session.screen.message(&text);
             }
             if !config.waits_for_restart.is_empty() {
@@ -141,6 +151,18 @@ pub(super) fn since(config: &v1::Config) -> String {
     format!(" since {}", describe::stop_time(config.since_unix as i64, &TimeZone::system()))
 }
 
+/// Returns the words for the programs whose change waits, the first few by name.
+fn pending(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        few if few.len() <= PENDING_NAMED_MAX => format!(" ({})", few.join(" ")),
+        many => {
+            let named = many[..PENDING_NAMED_MAX].join(" ");
+            format!(" ({named} and {} more)", many.len() - PENDING_NAMED_MAX)
+        }
+    }
+}
+
 fn code(status: &StatusReply) -> i32 {
     if !status.missing.is_empty() {
         return exit::ABSENT;
@@ -152,6 +174,14 @@ fn code(status: &StatusReply) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_waiting_change_names_a_few() {
+        let names: Vec<String> = (0..=PENDING_NAMED_MAX).map(|number| number.to_string()).collect();
+        assert_eq!(pending(&[]), "");
+        assert_eq!(pending(&names[..PENDING_NAMED_MAX]), " (0 1 2 3 4)");
+        assert_eq!(pending(&names), " (0 1 2 3 4 and 1 more)");
+    }
 
     #[test]
     fn names_are_asked_for_as_they_are() {

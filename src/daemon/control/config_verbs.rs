@@ -223,7 +223,10 @@ impl Reactor {
         if self.config_state.state == v1::ConfigState::Bad {
             return;
         }
-        let mut differs = !diff::between(&self.core.fleet(), latest).is_empty();
+        let active = self.core.fleet();
+        let found = diff::between(&active, latest);
+        self.config_state.pending = pending(&active, latest, &found);
+        let mut differs = !found.is_empty();
         let latest = self.latest_daemon.as_deref().unwrap_or(&self.settings.daemon);
         let (live, restart): (Vec<_>, Vec<_>) = diff::daemon_change(&self.settings.daemon, latest)
             .into_iter()
@@ -255,6 +258,22 @@ impl Reactor {
         }
         self.config_state.state = state;
     }
+}
+
+/// Returns the processes that an update would change, bring or take away, as they are shown.
+fn pending(active: &FleetSpec, latest: &FleetSpec, found: &diff::FleetDiff) -> Vec<String> {
+    let mut names = Vec::new();
+    for (fleet, groups) in [(latest, &found.added), (active, &found.removed)] {
+        let members = fleet.groups.iter().filter(|group| groups.contains(&group.name));
+        names.extend(members.flat_map(|group| &group.processes).map(|it| names::join(&it.group, &it.name)));
+    }
+    for change in &found.changed {
+        let changed = change.changed.iter().map(|process| &process.name);
+        let members = changed.chain(&change.added).chain(&change.removed);
+        names.extend(members.map(|name| names::join(&change.name, name)));
+    }
+    names.sort();
+    names
 }
 
 pub(super) fn result(group: &str, action: GroupAction, text: &str) -> GroupResult {

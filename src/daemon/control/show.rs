@@ -6,7 +6,7 @@ use crate::api::http::Request;
 use crate::api::names::{self, Namespec};
 use crate::api::v1::{self, ErrorReply};
 use crate::core::process::Desired;
-use crate::core::{Actor, Phase, ProcessView};
+use crate::core::{Actor, Phase, ProcState, Process, ProcessView, SpawnError, Stage};
 use crate::daemon::reactor::Reactor;
 use crate::daemon::sockets::Sockets;
 use crate::model::spec::{LogTarget, MainLog, ProcessSpec};
@@ -78,6 +78,8 @@ impl Reactor {
                 retry_in_ms: view.retry_at.map(|at| at.since(now).as_millis() as u64),
                 disabled_since_unix: self.marks.since(&view.group, &view.name),
                 start_refused: refusal(view),
+                waiting: self.waits_for(view),
+                flapping: self.flapping.is(view.id, now),
             });
         }
         let daemon = self.daemon_view();
@@ -88,6 +90,23 @@ impl Reactor {
     fn expected(&self, view: &ProcessView) -> Option<bool> {
         let spec = self.core.process(view.id)?.spec();
         view.exit.map(|exit| is_expected(spec, exit.code()))
+    }
+
+    /// Returns what a process waits for; nothing where it does not.
+    fn waits_for(&self, view: &ProcessView) -> &'static str {
+        match self.core.process(view.id).map(Process::state) {
+            Some(ProcState::Starting { stage: Stage::Queued, .. }) => "turn",
+            Some(ProcState::Exited { again: Some(_), .. }) => "restart",
+            Some(ProcState::Backoff { .. }) => {
+                let shortages = [
+                    (SpawnError::TooManyFiles(view.name.clone()), "descriptors"),
+                    (SpawnError::TooManyProcesses(view.name.clone()), "processes"),
+                ];
+                let found = shortages.iter().find(|(error, _)| error.to_string() == view.spawnerr);
+                found.map_or("attempt", |row| row.1)
+            }
+            _ => "",
+        }
     }
 
     /// Returns a process as the API shows it.
@@ -116,6 +135,8 @@ impl Reactor {
             expected: self.expected(&view),
             attempts: view.attempt,
             retry_in_ms: view.retry_at.map(|at| at.since(now).as_millis() as u64),
+            waiting: self.waits_for(&view).to_owned(),
+            flapping: self.flapping.is(view.id, now),
             left_overs: view.left,
             wanted: view.desired == Desired::Up,
             actor: actor_text(view.actor),
