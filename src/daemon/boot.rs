@@ -429,8 +429,7 @@ pub(super) fn assemble(link: Link, keeper: Pid, parts: Parts) -> Result<Box<Reac
         share: Share::default(),
         started: clock::wall(),
     });
-    reactor.register().map_err(|e| system("listen to the keeper", e))?;
-    Ok(reactor)
+    reactor.register().map(|()| reactor).map_err(|e| system("listen to the keeper", e))
 }
 
 fn common(keeper: Pid, daemon: &DaemonSpec, limits: Limits, login: Option<Environment>) -> Common {
