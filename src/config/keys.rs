@@ -273,8 +273,7 @@ pub fn takes_any(kind: SectionKind) -> bool {
 
 /// Keys of supervisord's Go port (ochinchina/supervisord), which supervisord itself ignores, and Visor's words for the
 /// same; a `*` stands for the rest of a name.
-static GO_PORT: [(&str, &str); 12] = [
-    ("envfiles", "env_file"),
+static GO_PORT: [(&str, &str); 11] = [
     ("restartpause", "restart_delay"),
     ("pre_start_hook", "pre_start"),
     ("pre_stop_hook", "pre_stop"),
@@ -363,7 +362,7 @@ mod tests {
             assert_eq!(of_go_port(SectionKind::Program, &name), Some(own));
             assert!(find(SectionKind::Program, &name).is_none(), "{name} needs no hint");
         }
-        assert_eq!(of_go_port(SectionKind::Daemon, "envfiles"), None);
+        assert_eq!(of_go_port(SectionKind::Daemon, "restartpause"), None);
         assert_eq!(section_like("programm:web").as_deref(), Some("program:web"));
         assert_eq!(section_like("Supervisord").as_deref(), Some("supervisord"));
         assert_eq!(section_like("my-notes"), None);

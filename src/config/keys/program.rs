@@ -98,7 +98,7 @@ const LIVE: Reload = Reload::Live;
 const RESTART: Reload = Reload::Restart;
 
 /// The keys of a program.
-pub static ROWS: [Row<ProgramDraft>; 45] = [
+pub static ROWS: [Row<ProgramDraft>; 46] = [
     row("command", Scope::Instance, RESTART, "program and arguments, required", |d, v| {
         d.has_command = true;
         d.process.command = v.text.to_owned();
@@ -313,6 +313,17 @@ pub static ROWS: [Row<ProgramDraft>; 45] = [
         "files with variables, -FILE if it may be missing",
         |d, v| {
             d.process.env_file = env_files(v)?;
+            Ok(())
+        },
+    ),
+    own_row(
+        "envfiles",
+        Scope::Instance,
+        RESTART,
+        "the same as supervisord's Go port says it: files that may be missing",
+        |d, v| {
+            let files = env_files(v)?.into_iter();
+            d.process.env_file = files.map(|file| EnvFile { optional: true, ..file }).collect();
             Ok(())
         },
     ),
