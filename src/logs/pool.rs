@@ -50,6 +50,8 @@ pub struct Pool {
     owners: [AtomicU64; SLOTS],
     /// Number of free slots at which somebody is to be told; 0 when nobody waits.
     wanted: AtomicUsize,
+    /// How many slots the worker was done with.
+    done: AtomicU64,
     adopted: bool,
 }
 
@@ -127,6 +129,7 @@ impl Pool {
             left_over: Mutex::new(left_over),
             owners,
             wanted: AtomicUsize::new(0),
+            done: AtomicU64::new(0),
             adopted,
         }
     }
@@ -153,6 +156,18 @@ impl Pool {
         slot.set_next_sequence(free.next_sequence());
         self.owners[slot.index].store(stream.0, Ordering::Relaxed);
         Some(slot)
+    }
+
+    /// Puts a slot back that the worker is done with; returns as [`Pool::give_back`].
+    pub fn finish(&self, slot: Slot) -> bool {
+        self.done.fetch_add(1, Ordering::Relaxed);
+        self.give_back(slot)
+    }
+
+    /// Returns how many slots the worker was done with so far: one that stands still is done with none.
+    #[must_use]
+    pub fn finished(&self) -> u64 {
+        self.done.load(Ordering::Relaxed)
     }
 
     /// Puts a slot back, whatever was in it; returns whether somebody is to be told, who waits for slots.

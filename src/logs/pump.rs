@@ -32,7 +32,7 @@ pub const TURN_BYTES: usize = 1 << 20;
 /// Most bytes read from one stream before the next one has its turn.
 pub const VISIT_BYTES: usize = SLOT_BYTES;
 
-/// How long no slot may come free before output is read and dropped, so that no program waits for a frozen disk.
+/// How long no slot may come back before output is read and dropped, so that no program waits for a frozen disk.
 pub const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long after the last large read the memory of unused slots is given back.
@@ -98,7 +98,11 @@ pub struct Pump {
     /// Streams that wait for a slot.
     waiting: VecDeque<StreamId>,
     waiting_since: Time,
+    /// How many slots the worker was done with then.
+    finished_before: u64,
     dropping: bool,
+    /// Streams that lost something which was not told yet.
+    lossy: BTreeSet<StreamId>,
     rest: Rest,
     /// Filled slots that the worker does not have yet.
     batch: Vec<Slot>,
@@ -149,7 +153,9 @@ impl Pump {
             drive: VecDeque::new(),
             waiting: VecDeque::new(),
             waiting_since: Time(0),
+            finished_before: 0,
             dropping: false,
+            lossy: BTreeSet::new(),
             rest: Rest::default(),
             batch: Vec::with_capacity(BATCH_SLOTS),
             events: Vec::new(),
@@ -265,6 +271,13 @@ impl Pump {
     pub fn slots_freed(&mut self) {
         self.dropping = false;
         self.scratch = Vec::new();
+        // Who lost something may never say anything again.
+        for id in std::mem::take(&mut self.lossy) {
+            if let Some(mut stream) = self.streams.get_mut(&id).and_then(Option::take) {
+                self.report_lost(&mut stream);
+                self.streams.insert(id, Some(stream));
+            }
+        }
         self.drive.extend(std::mem::take(&mut self.waiting));
     }
 
@@ -291,7 +304,8 @@ impl Pump {
             self.enqueue(stream);
         }
         if !self.waiting.is_empty() && now >= self.waiting_since.after(PATIENCE) {
-            self.dropping = true;
+            // Whoever was kept from running for that long knows nothing of the disk; that no slot came back tells it.
+            self.dropping = self.pool.finished() == self.finished_before;
             self.drive.extend(std::mem::take(&mut self.waiting));
         }
         let mut budget = TURN_BYTES;
@@ -344,7 +358,7 @@ impl Pump {
                     self.drive.push_back(id);
                 } else {
                     if self.waiting.is_empty() {
-                        self.waiting_since = now;
+                        (self.waiting_since, self.finished_before) = (now, self.pool.finished());
                     }
                     self.waiting.push_back(id);
                 }
@@ -434,6 +448,7 @@ impl Pump {
         let result = read_some(&stream.fd, &mut scratch[..len.min(SCRATCH_BYTES)]);
         if let Ok(read) = result {
             stream.lost += read as u64;
+            self.lossy.insert(id);
             stream.lost_in_line = scratch[read - 1] != b'\n';
             let _ = self.hand_out(id, stream, &scratch[..read]);
         }

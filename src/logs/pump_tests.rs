@@ -1,6 +1,8 @@
 //! The pump in a reactor that has nothing else, with a real disk worker.
 
 use super::super::disk::{Disk, Event};
+use super::super::loss::Note;
+use super::super::pool::SLOTS;
 use super::super::sink::SinkSpec;
 use super::*;
 use crate::sys::clock;
@@ -314,6 +316,86 @@ fn a_frozen_disk_stops_no_program() -> Test {
         "{marks:?}, {torn} torn"
     );
     assert_eq!(kept.last(), Some(&format!("{:07}", count + 1).as_str()));
+    Ok(())
+}
+
+/// A loop that was kept from running takes its own pause for the disk's: whoever waits for a slot is not dropped while
+/// slots come back.
+#[test]
+fn a_pause_of_our_own_drops_nothing() -> Test {
+    let mut bench = Bench::new()?;
+    let count = 4 * SLOTS as u64;
+    let logs: Vec<String> = (0..count).map(|id| format!("log{id}")).collect();
+    let mut writes = Vec::new();
+    for (id, log) in (0..).zip(&logs) {
+        writes.push(bench.attach(id, Some(log), StreamOptions::default())?);
+    }
+    bench.run(|bench| logs.iter().all(|log| bench.path(log).exists()))?;
+    let (thaw, frozen) = mpsc::channel::<()>();
+    bench.disk.run(Box::new(move || {
+        let _ = frozen.recv();
+    }));
+    for (id, write) in (0..).zip(&mut writes) {
+        write.write_all(b"here\n")?;
+        bench.pump.ready(StreamId(id));
+    }
+    let now = clock::now();
+    bench.pump.tick(now);
+    assert!(!bench.pump.waiting.is_empty(), "there are fewer slots than streams");
+    thaw.send(())?;
+    let end = clock::now().after(DEADLINE);
+    while bench.pump.pool.finished() == 0 {
+        assert!(clock::now() < end, "no slot comes back");
+        thread::yield_now();
+    }
+    // It wakes late, and has not heard of the slots yet.
+    bench.pump.tick(now.after(2 * PATIENCE));
+    bench.run(|bench| bench.pump.waiting.is_empty() && bench.pump.next_deadline().is_none())?;
+    drop(writes);
+    bench.run(|bench| bench.pump.is_empty())?;
+    assert!(bench.disk.stop(DEADLINE));
+    for log in &logs {
+        assert_eq!(read(&bench.dir.path().join(log))?, "here\n", "{log}");
+    }
+    Ok(())
+}
+
+/// What was lost is told when the disk works again, by those too who never say anything more.
+#[test]
+fn a_loss_is_told_of_a_stream_that_stays_silent() -> Test {
+    let mut bench = Bench::new()?;
+    let mut quiet = bench.attach(1, Some("quiet"), StreamOptions::default())?;
+    let mut loud = bench.attach(2, Some("loud"), StreamOptions::default())?;
+    bench.run(|bench| bench.path("quiet").exists() && bench.path("loud").exists())?;
+    let (thaw, frozen) = mpsc::channel::<()>();
+    bench.disk.run(Box::new(move || {
+        let _ = frozen.recv();
+    }));
+    let flood = thread::spawn(move || loud.write_all(lines(0, 400_000).as_bytes()).map(|()| loud));
+    bench.run(|bench| bench.pump.dropping)?;
+    // The slots of the stream that floods are its share; the others go to the quiet one.
+    for _ in 0..2 * SLOTS {
+        quiet.write_all(b"here\n")?;
+        bench.pump.ready(StreamId(1));
+        bench.pump.tick(clock::now());
+    }
+    bench.run(|_| flood.is_finished())?;
+    assert!(bench.pump.lossy.contains(&StreamId(1)), "not all fits");
+    thaw.send(())?;
+    let end = clock::now().after(DEADLINE);
+    let mut told = false;
+    while !told {
+        assert!(clock::now() < end, "nobody tells of the loss");
+        for event in bench.disk.drain() {
+            match event {
+                Event::SlotFree => bench.pump.slots_freed(),
+                Event::Log { target, note: Note::Dropped(..) } => told |= target.ends_with("quiet"),
+                _ => {}
+            }
+        }
+        thread::yield_now();
+    }
+    drop(quiet);
     Ok(())
 }
 

@@ -470,7 +470,7 @@ impl<T> Worker<T> {
     }
 
     fn give_back(&self, slot: Slot) {
-        if self.shared.pool.give_back(slot) {
+        if self.shared.pool.finish(slot) {
             self.shared.emit(Event::SlotFree);
         }
     }
