@@ -366,12 +366,12 @@ pub(super) fn assemble(link: Link, keeper: Pid, parts: Parts) -> Result<Box<Reac
     let waker = Arc::new(mio::Waker::new(poll.registry(), WAKER).map_err(|e| system("make a waker", e))?);
     let pool = Arc::new(parts.pool);
     let disk = start_disk(&pool, &waker).map_err(|e| system("start the disk worker", e))?;
-    let control_registry = poll.registry().try_clone().map_err(|e| system("share the event queue", e))?;
-    let registry = poll.registry().try_clone().map_err(|e| system("share the event queue", e))?;
+    let registry = || poll.registry().try_clone().map_err(|e| system("share the event queue", e));
+    let (pump_registry, control_registry) = (registry()?, registry()?);
     let daemon = &parts.settings.daemon;
     let activity = Activity::new(daemon.loglevel, parts.echo);
-    let lines = lines_to(&disk, daemon, &activity);
     let mut reactor = Box::new(Reactor {
+        lines: lines_to(&disk, daemon, &activity),
         poll,
         waker,
         link,
@@ -387,10 +387,9 @@ pub(super) fn assemble(link: Link, keeper: Pid, parts: Parts) -> Result<Box<Reac
         options: parts.options,
         store: None,
         listeners: Listeners::default(),
-        pump: Pump::new(registry, STREAMS, pool, disk.inlet()),
+        pump: Pump::new(pump_registry, STREAMS, pool, disk.inlet()),
         disk,
         activity,
-        lines,
         echo: parts.echo,
         journal: Journal::default(),
         flapping: Flapping::default(),
