@@ -39,8 +39,7 @@ fn files_below(directory: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// A program without its debug information: packages of the real thing are small, and those of tests should not fill a
-/// disk. Where there is no `strip` they are what they are.
+/// What an installed program says of its version.
 fn version_of(program: &Path) -> String {
     run(program.parent().expect("a directory"), program, &["--version"])
 }
